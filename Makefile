@@ -97,12 +97,12 @@ soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynam
 	$(BIN)/python -m tests.soak.$*
 
 soak-opensearch_shared: install ## every test of OpenSearch below a prefix, on a domain that another environment shares
-	SEEDBED_TESTS_PREFIX=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/integration/opensearch tests/contract/test_opensearch.py
+	SEEDBED_TESTS_PREFIX=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/integration/opensearch
 
 soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration
 
-soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one
+soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one; that of OpenSearch below a prefix
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/contract
 
 soak-property: install ## every property, on SOAK_EXAMPLES examples

@@ -7,11 +7,11 @@ import select
 import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.engines.opensearch import session  # noqa: E402
 from seedbed.engines.opensearch.wire import client  # noqa: E402
+from seedbed.engines.opensearch.wire.client import encoded  # noqa: E402
 from seedbed.model.migration import Phase  # noqa: E402
 from seedbed.testing import (  # noqa: E402
     Bench,
@@ -40,6 +41,8 @@ from seedbed.testing import (  # noqa: E402
     VerifiedContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
+from tests.support.opensearch import beside  # noqa: E402
+from tests.support.opensearch.beside import beside_another  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
@@ -68,8 +71,9 @@ class Trouble:
     What seedbed writes into its own index goes through: a lease that is lost too would hide what is to be seen.
     """
 
-    def __init__(self, kind: str, after: int, *, everywhere: bool = False) -> None:
+    def __init__(self, kind: str, after: int, *, everywhere: bool = False, prefix: str = "") -> None:
         self._kind, self._is_everywhere = kind, everywhere
+        self._own = f"/{prefix}migrations_history"
         self._after = after
         self._lock = threading.Lock()
 
@@ -78,7 +82,7 @@ class Trouble:
         is_look = method in {"GET", "HEAD"} or path.partition("?")[0].endswith(
             ("_search", "_refresh", "_mget")
         )
-        is_own = path.startswith("/migrations_history") and "/_rollover/" not in path
+        is_own = path.startswith(self._own) and "/_rollover/" not in path
         if is_look or (is_own and not self._is_everywhere):
             return ""
         with self._lock:
@@ -200,14 +204,17 @@ class OpenSearchHarness:
     options: Mapping[str, Any] = {"lease_seconds": 4}
     leaves_work = False  # what a killed runner sent last is fenced off
 
-    def __init__(self, servers: Pool, closing: ExitStack) -> None:
+    def __init__(self, servers: Pool, closing: ExitStack, *, is_shared: bool = False) -> None:
         self._servers = servers
         self._closing = closing
+        self._is_shared = is_shared
         self._doors: dict[str, Door] = {}
 
     def settings(self) -> Mapping[str, str]:
         self._closing.close()  # one target at a time: a second cluster would have to start, and to become warm
-        settings = self._closing.enter_context(self._servers.borrowed())
+        settings: Mapping[str, str] = self._closing.enter_context(self._servers.borrowed())
+        if self._is_shared:
+            settings = self._closing.enter_context(beside_another(settings))
         door = self._closing.enter_context(_open(Door(settings["endpoint"])))
         self._doors[door.endpoint] = door
         return {**settings, "endpoint": door.endpoint}
@@ -272,6 +279,12 @@ class OpenSearchHarness:
 
     def _ask(self, settings: Mapping[str, str], method: str, path: str, body: object = None) -> Any:
         """Ask the cluster itself, not through the door; None where it says that there is no such thing."""
+        if prefix := settings.get("prefix"):
+            with client_below(self._doors[settings["endpoint"]].behind, prefix) as asked:
+                where, _, query = path.partition("?")
+                said = asked.ask(method, where, encoded(body), params=dict(parse_qsl(query, True)))
+            assert said.status < 300 or said.status == 404, said.data
+            return None if said.status == 404 else said.data
         line = HTTPConnection(self._doors[settings["endpoint"]].behind, timeout=60)
         try:
             text = None if body is None else json.dumps(body)
@@ -353,7 +366,7 @@ class OpenSearchHarness:
     @contextmanager
     def trouble(self, settings: Mapping[str, str], kind: str, after: int) -> Iterator[None]:
         door = self._doors[settings["endpoint"]]
-        door.trouble = Trouble(kind, after)
+        door.trouble = Trouble(kind, after, prefix=settings.get("prefix", ""))
         try:
             yield
         finally:
@@ -392,6 +405,10 @@ def _made(thing: str, knock: str = "") -> str:
     header = f"X-Knock: {knock}\n" if knock else ""
     body = f'{{"aliases": {{"{thing}": {{}}}}, "mappings": {{"properties": {COLUMNS}}}}}'
     return f"PUT /{thing}-1\n{header}\n{body}"
+
+
+def client_below(behind: str, prefix: str) -> AbstractContextManager[client.Client]:
+    return beside.client({"endpoint": f"http://{behind}"}, prefix)
 
 
 @contextmanager
@@ -479,3 +496,54 @@ class TestAnswersQueries(OnCluster, QueryContract): ...
 
 
 class TestKeepsWhatVerifyFinds(OnCluster, VerifiedContract): ...
+
+
+class OnSharedCluster(OnCluster):
+    """Below a prefix, on a cluster that another environment shares, whose part nothing changes."""
+
+    @pytest.fixture
+    def harness(self, opensearch_servers: Pool) -> Iterator[OpenSearchHarness]:
+        with ExitStack() as closing:
+            yield OpenSearchHarness(opensearch_servers, closing, is_shared=True)
+
+
+class TestResetsItsPart(OnSharedCluster, ResetContract): ...
+
+
+class TestUnlocksItsPart(OnSharedCluster, UnlockContract): ...
+
+
+@pytest.mark.soak
+class TestPart(OnSharedCluster, EngineContract): ...
+
+
+@pytest.mark.soak
+class TestPartInTrouble(OnSharedCluster, TroubleContract): ...
+
+
+@pytest.mark.soak
+class TestLeasesOfPartsExpire(OnSharedCluster, ExpiryContract): ...
+
+
+@pytest.mark.soak
+class TestCountsLossesOfItsPart(OnSharedCluster, LossContract): ...
+
+
+@pytest.mark.soak
+class TestSchemaOfItsPart(OnSharedCluster, SchemaContract): ...
+
+
+@pytest.mark.soak
+class TestLoadsInBulkIntoItsPart(OnSharedCluster, BulkLoadContract): ...
+
+
+@pytest.mark.soak
+class TestReadsIdsOfItsPart(OnSharedCluster, IdsContract): ...
+
+
+@pytest.mark.soak
+class TestAsksItsPart(OnSharedCluster, QueryContract): ...
+
+
+@pytest.mark.soak
+class TestKeepsWhatWasVerifiedOfItsPart(OnSharedCluster, VerifiedContract): ...

@@ -7,6 +7,8 @@ writers index, update, delete, and make deleted documents again, `index.gc_delet
 is made again begins at version 1. They keep a journal of what was acknowledged. The run is killed at each state that
 the code enumerates, and started again. In the end the index is what the journal says; no writer waited longer than
 five seconds from its first 403 to its next success; and one request moved the alias.
+
+SOAK_OPENSEARCH_ENVIRONMENTS of them (2) are at work at once on one domain, each below its prefix; 1 has it alone.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -28,6 +31,8 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
+from seedbed.engines.opensearch.address import Address
+from seedbed.engines.opensearch.prefix.names import prefix_of
 from seedbed.engines.opensearch.running.reindex import job as jobs
 from seedbed.engines.opensearch.running.reindex.checkpoint import from_text
 from seedbed.engines.opensearch.running.reindex.states import ReindexState
@@ -182,7 +187,7 @@ def run_until(
 class Writers:
     """Applications that write through the alias, each to documents of its own, and journal what was acknowledged."""
 
-    endpoint: str
+    address: Address
     journal: dict[str, dict[str, Any]]
     seed: int
     pace: float
@@ -211,7 +216,7 @@ class Writers:
 
     def _write(self, number: int, mine: list[str]) -> None:
         rng, gone = Random(self.seed * 100 + number), list[str]()
-        connection = HTTPConnection(urlsplit(self.endpoint).netloc, timeout=60)
+        connection = HTTPConnection(urlsplit(self.address.endpoint).netloc, timeout=60)
         fresh = number + THREADS * (1 + self.seed % 1000) * 1_000_000
         due = time.monotonic()
         try:
@@ -245,7 +250,7 @@ class Writers:
         first = 0.0
         while True:
             headers = {"Content-Type": "application/json"} if body else {}
-            connection.request(method, f"/lessons/_doc/{id_}", body, headers)
+            connection.request(method, f"/{self.address.prefix}lessons/_doc/{id_}", body, headers)
             answer = connection.getresponse()
             said = answer.read()
             if answer.status in {200, 201}:
@@ -324,7 +329,7 @@ def one_way(
     text, version, direction = order
     before = there.behind("lessons")
     problems: list[str] = []
-    with Writers(there.cluster.address.endpoint, journal, seed, pace) as writers:
+    with Writers(there.cluster.address, journal, seed, pace) as writers:
         time.sleep(1.5)  # so that deletes are forgotten by the index before they are made again
         for point in points:
             ended = run_until(settings, home, text, version, direction, point)
@@ -375,22 +380,45 @@ def main() -> int:
     seed = amount("SOAK_SEED", 20261123)
     tally = Tally("ways")
     say(f"{count} documents, {pace:g} writes a second, {len(POINTS)} kills each way, SOAK_SEED={seed}")
-    longest = 0.0
-    with own_cluster() as (settings, home), opened(settings, home, lease_seconds=SECONDS) as there:
+    many = amount("SOAK_OPENSEARCH_ENVIRONMENTS", 2)
+    with own_cluster() as (settings, home), ThreadPoolExecutor(many) as pool:
+        parts = [{**settings, "prefix": prefix_of(f"dev-{each}", "ai")} for each in range(many)]
+        ways = [
+            pool.submit(all_ways, part, home / str(number), count, pace, seed + 10 * number)
+            for number, part in enumerate(parts if many > 1 else [settings])
+        ]
+        longest = 0.0
+        for number, each in enumerate(ways):
+            for way in each.result():
+                tally.add(f"{number} {way.label}", way.seconds, way.problems, way.detail)
+                longest = max(longest, way.longest)
+    return tally.close(f"longest wait of a writer {longest:.2f} s")
+
+
+def all_ways(
+    settings: Mapping[str, str],
+    home: Path,
+    count: int,
+    pace: float,
+    seed: int,
+    points: Sequence[tuple[str, str]] = POINTS,
+    longest: float | None = LONGEST,
+) -> list[Way]:
+    """Carry out every migration of one environment, there and back."""
+    home.mkdir(exist_ok=True)
+    orders = (
+        (COPY, "2", Direction.UP),
+        (COPY, "2", Direction.DOWN),
+        (CODE, "3", Direction.UP),
+        (CODE, "3", Direction.DOWN),
+    )
+    with opened(settings, home, lease_seconds=SECONDS) as there:
         there.declare(DECLARED)
         journal = fill(there, count)
-        for number, order in enumerate(
-            (
-                (COPY, "2", Direction.UP),
-                (COPY, "2", Direction.DOWN),
-                (CODE, "3", Direction.UP),
-                (CODE, "3", Direction.DOWN),
-            )
-        ):
-            way = one_way(there, settings, journal, order, POINTS, pace=pace, seed=seed + number)
-            tally.add(way.label, way.seconds, way.problems, way.detail)
-            longest = max(longest, way.longest)
-    return tally.close(f"longest wait of a writer {longest:.2f} s")
+        return [
+            one_way(there, settings, journal, order, points, pace=pace, seed=seed + number, longest=longest)
+            for number, order in enumerate(orders)
+        ]
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.cluster import Cluster, translate_errors
+from seedbed.engines.opensearch.prefix.names import prefix_of
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire.client import Client
-from seedbed.errors import Unreachable
+from seedbed.errors import Refused, Unreachable
 from seedbed.model.history import History, Owner
 from seedbed.model.ids import Extent, Ids
 from seedbed.model.platform import ALL, Where
@@ -36,13 +37,15 @@ _TRIES, _FIRST = (
 def connect(target: Target) -> Iterator[OpenSearchSession]:
     """Open a session on `target`.
 
-    Raises Unreachable, Refused where it is OpenSearch Serverless, or the credentials are another account's.
+    Raises Unreachable, Refused where it is OpenSearch Serverless, the credentials are another account's, or the prefix
+    is not the environment's own where it shares a domain.
     """
     from seedbed.aws import identity
     from seedbed.engines.opensearch.wire import serverless
 
     address = cast(Address, target.address)
     serverless.require_more(address)
+    _require_own_prefix(target, address)
     if address.cloud and address.cloud.account:  # without an account any credentials will do
         identity.require_account(address.cloud)
     with closing(Client(address)) as client:
@@ -69,6 +72,19 @@ def connect(target: Target) -> Iterator[OpenSearchSession]:
                 try_="check OPENSEARCH_ENDPOINT, HTTPS_PROXY, and what stands in front of the cluster",
             )
         yield OpenSearchSession(cluster, found["version"])
+
+
+def _require_own_prefix(target: Target, address: Address) -> None:
+    """Raise Refused where an environment that shares a domain has another's prefix, or none: all would be its own."""
+    environment, service = target.environment, target.database.service
+    own = prefix_of(environment.name, service)
+    if environment.lies_in_base(service, target.database.engine) and address.prefix != own:
+        what = f"{address.prefix} is not its prefix" if address.prefix else "it has no prefix"
+        raise Refused(
+            f"{target.id} lies on the domain of {environment.base}, and {what}",
+            because=f"what {environment.name} has there begins with {own}, and all else is others'",
+            try_=f"unset OPENSEARCH_PREFIX, or set it to {own}",
+        )
 
 
 class OpenSearchSession:

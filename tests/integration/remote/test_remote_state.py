@@ -8,11 +8,12 @@ from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import field
 from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import Denied
-from seedbed.aws.objects import Bucket
+from seedbed.aws.objects import Bucket, Object
 from seedbed.documents.state import StateDocument
 from seedbed.errors import Refused, Unavailable
 from seedbed.execution.threads import side_by_side
@@ -57,6 +58,25 @@ def test_runs_that_end_at_once_lose_nothing_of_each_other(bucket: Bucket) -> Non
     results = side_by_side([lambda each=each: leave(each) for each in many])  # type: ignore[misc]
     assert [each for each in results if each is not None] == []
     assert sorted(state.state(bucket, "prod").remembered()) == [each.database for each in many]
+
+
+def test_what_is_written_between_our_look_and_our_write_stays(bucket: Bucket) -> None:
+    class Overtaken(Bucket, frozen=True):
+        """A bucket in which somebody writes right after our first look."""
+
+        looks: list[str] = field(default_factory=list)
+
+        def read(self, key: str) -> Object | None:
+            found = super().read(key)
+            self.looks.append(key)
+            if len(self.looks) == 1:
+                state.leave(bucket, document(VIDEO))
+            return found
+
+    ours = Overtaken(bucket.cloud, bucket.name)
+    state.leave(ours, document(USER))
+    assert state.state(bucket, "prod").remembered() == {USER.database: USER, VIDEO.database: VIDEO}
+    assert len(ours.looks) == 2
 
 
 def test_a_write_over_what_another_one_wrote_meanwhile_is_refused_by_the_server(bucket: Bucket) -> None:

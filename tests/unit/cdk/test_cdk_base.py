@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from seedbed.deployment.metering import inventory
 from seedbed.errors import UsageError
 from tests.unit.cdk.conftest import GRAPH_IMAGE, IMAGE, Stack, Stacks, Synthesise
 
@@ -292,3 +293,16 @@ def test_a_base_without_an_image_is_refused(synthesise: Synthesise, small: Calla
     text = f"[environments.shared-dev]\n{PLACE}base = true\n"
     with pytest.raises(UsageError, match="shared-dev is a base, and has no image"):
         synthesise(small(environments=text), environment="shared-dev")
+
+
+def test_what_costs_by_the_hour_stands_in_the_base_once(base: Stacks, ana: Stacks) -> None:
+    templates = [[each.template for each in stacks.values()] for stacks in (base, ana)]
+    shared, own = (inventory("x", "", "eu-central-1", each, is_deployed=False).metered for each in templates)
+    assert [each.what for each in (*shared, *own) if each.meter is None] == []
+    once = {"NAT gateway", "Aurora capacity unit", "search node, t3.medium.search", "private DNS zone"}
+    assert once < {each.what for each in shared}
+    assert {each.what for each in own if each.idle} == {
+        "Fargate service, GB",  # Neo4j's own server
+        "Fargate service, vCPU",
+        "secret",
+    }

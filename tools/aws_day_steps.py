@@ -79,6 +79,17 @@ def deploy(day: Day) -> str:
     return _succeeds(day, "deploy", "-e", ENVIRONMENT, "--yes", "--bootstrap")
 
 
+def prices(day: Day) -> str:
+    """AWS's price list has exactly one price for each thing that the stacks are billed by."""
+    code, said = day.seedbed("env", "cost", ENVIRONMENT, "--month", "--refresh", "--json")
+    if code != 0:
+        raise Unexpected(f"env cost ended with {code}: {said[-400:]}")
+    [found] = json.loads(said[said.index("{") : said.rindex("}") + 1])["environments"]
+    if unknown := [f"{each['what']}: {each['unknown']}" for each in found["charges"] if each["unknown"]]:
+        raise Unexpected("; ".join(unknown))
+    return f"{len(found['charges'])} prices, ${found['idle_usd']:.2f} a month idle"
+
+
 def pull(day: Day) -> str:
     task = _ended(day, _start(day, ["--version"]), 10 * _MINUTE)
     (container,) = task["containers"]
@@ -306,6 +317,7 @@ STEPS = (
         "CloudFormation makes every stack: network, endpoints, cluster, table, records, task",
         deploy,
     ),
+    Step("prices", "AWS's price list has one price for each thing that these stacks are billed by", prices),
     Step("pull", "Fargate pulls the image through the endpoints, and seedbed starts", pull),
     Step("awslogs", "what the task wrote is in its log group within a minute", awslogs),
     Step("denied", "IAM lets the task write items, and does not let it delete a table", denied),

@@ -20,6 +20,7 @@ from seedbed.documents.document import Document, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.inventory import CollectionDocument
 from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
@@ -82,7 +83,8 @@ def examples() -> dict[str, Document]:
         OutcomeDocument.of(fold(applied), applied, "apply"),
         LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
         RunsDocument.of("staging", samples.runs(), "runs list"),
-        EnvironmentsDocument.of([samples.USER], samples.environments(), "env list"),
+        EnvironmentsDocument.of([samples.USER], samples.environments(), "env list", samples.there()[:1]),
+        CollectionDocument.of(samples.collected()[3:5], (), most=5, dry_run=False, command="env gc"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         UpDocument.of(samples.arrival(), "env up"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),

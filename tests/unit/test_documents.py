@@ -21,6 +21,7 @@ from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocu
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.inventory import CollectionDocument
 from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
@@ -76,6 +77,13 @@ EVERY: list[Document] = [
     _outcome(samples.interrupted(), "revert"),
     _outcome(samples.unknown(), "apply"),
     EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
+    EnvironmentsDocument.of(
+        ["user/x"], samples.environments(), "env list", samples.there(), [samples.errors().errors[0]]
+    ),
+    CollectionDocument.of(
+        samples.collected(), [samples.errors().errors[0]], most=5, dry_run=False, command="env gc"
+    ),
+    CollectionDocument.of((), (), most=5, dry_run=True, command="env gc"),
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
     LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
     LifetimeDocument.of("dev-ben", EnvironmentRecord(name="dev-ben", keep=True), 0.0, "env keep"),

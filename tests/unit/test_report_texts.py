@@ -13,6 +13,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import entries
 from seedbed.documents.init import InitDocument
+from seedbed.documents.inventory import CollectedEntry, CollectionDocument
 from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
@@ -49,6 +50,7 @@ from seedbed.report.text.environments import connections_text, environments_text
 from seedbed.report.text.errors import error_text
 from seedbed.report.text.image import image_text
 from seedbed.report.text.init import init_text
+from seedbed.report.text.inventory import collection_text
 from seedbed.report.text.lifetimes import lifetime_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
@@ -136,6 +138,25 @@ PAGES: dict[str, Page] = {
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
     "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),
     "runs-none": runs_text(RunsDocument.of("staging", (), "runs list")),
+    "environments-there": environments_text(
+        EnvironmentsDocument.of(
+            [], samples.environments(), "env list", samples.there(), [samples.errors().errors[0]]
+        )
+    ),
+    "collection": collection_text(
+        CollectionDocument.of(
+            samples.collected(), [samples.errors().errors[0]], most=5, dry_run=False, command="env gc"
+        )
+    ),
+    "collection-dry": collection_text(
+        CollectionDocument.of(
+            [CollectedEntry.of(each, "", None) for each in samples.there()],
+            (),
+            most=5,
+            dry_run=True,
+            command="env gc",
+        )
+    ),
     "lifetime": lifetime_text(LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch")),
     "lifetime-kept": lifetime_text(
         LifetimeDocument.of("dev-ana", replace(samples.record(), keep=True), 259_200.0, "env keep")

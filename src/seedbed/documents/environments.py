@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.documents.errors import ErrorEntry
+from seedbed.documents.inventory import ThereEntry
+from seedbed.errors import SeedbedError
 from seedbed.model.environment import SANDBOX, ConnectionSettings, EnvironmentPattern
 
 
@@ -37,15 +40,29 @@ class EnvironmentsDocument(Document, frozen=True, kw_only=True, tag="seedbed/env
     commands: ClassVar = ("env list",)
 
     environments: Annotated[tuple[EnvironmentEntry, ...], says("The sandbox, then those that are declared.")]
+    there: Annotated[
+        tuple[ThereEntry, ...],
+        says("Those that have stacks, or of which something is left, in the accounts that were looked at."),
+    ]
+    errors: Annotated[tuple[ErrorEntry, ...], says("Why an account could not be looked at.")]
 
     @classmethod
     def of(
-        cls, kept: Sequence[str], declared: Iterable[EnvironmentPattern], command: str
+        cls,
+        kept: Sequence[str],
+        declared: Iterable[EnvironmentPattern],
+        command: str,
+        there: Iterable[ThereEntry] = (),
+        errors: Iterable[SeedbedError] = (),
     ) -> EnvironmentsDocument:
-        """Return what there is: the sandbox, of which the databases `kept` run, and what is `declared`."""
+        """Return what there is: the sandbox, of which the databases `kept` run, what is `declared`, what is there."""
         sandbox = EnvironmentEntry.of(EnvironmentPattern(SANDBOX, ephemeral=True), kept)
         return cls(
-            seedbed=VERSION, command=command, environments=(sandbox, *map(EnvironmentEntry.of, declared))
+            seedbed=VERSION,
+            command=command,
+            environments=(sandbox, *map(EnvironmentEntry.of, declared)),
+            there=tuple(there),
+            errors=tuple(map(ErrorEntry.of, errors)),
         )
 
 

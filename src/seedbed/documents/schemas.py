@@ -19,6 +19,7 @@ from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocu
 from seedbed.documents.errors import ErrorDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
+from seedbed.documents.inventory import CollectionDocument
 from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
@@ -43,6 +44,7 @@ _TYPES: tuple[type[Document], ...] = (
     CostDocument,
     LifetimeDocument,
     UpDocument,
+    CollectionDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

@@ -20,6 +20,8 @@ from seedbed.model.lifetime import ANEW, STALE, EnvironmentRecord
 from seedbed.remote.control import environment_item
 from seedbed.support.typed import ready
 
+COLLECTED = "collected"  # the id of the items that count, by days, what was collected
+_KEPT = 90 * 86_400  # seconds
 _ABOUT = "about"
 _QUIET = "#used = :used AND #until = :until AND #keep = :no"  # nothing was said of it since it was read
 _FREE = {"marked": 0.0, "taken": 0.0, "taker": ""}  # of what is not to be collected
@@ -109,6 +111,25 @@ class Environments:
         when = f"{_QUIET} AND #marked = :marked AND (#taken < :stale OR #taker = :new_taker)"
         seen = {**_seen(record), "marked": record.marked, "stale": now - STALE}
         return self._change(record.name, {"taken": now, "taker": token}, when, **seen)
+
+    def slot(self, day: str, most: int) -> bool:
+        """Count one more environment that is collected on `day`; False where that are `most` already.
+
+        A count whose answer was lost counts twice: rather one too few than one too many.
+        """
+        if most < 1:
+            return False
+        counted = self.table.update(
+            COLLECTED,
+            day,
+            "SET #count = if_not_exists(#count, :none) + :one, #expires = :expires",
+            when="attribute_not_exists(#count) OR #count < :most",
+            none=0,
+            one=1,
+            most=most,
+            expires=int(self.now()) + _KEPT,
+        )
+        return counted is not None
 
     def is_taken(self, name: str, token: str) -> bool:
         """Return whether an environment is still collected by the one who has `token`: nobody used it meanwhile."""

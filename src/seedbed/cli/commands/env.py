@@ -10,13 +10,15 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.commands.env_cost import command as cost
+from seedbed.cli.commands.env_gc import command as gc
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.cli.lifetimes import extend, keep, touch
-from seedbed.errors import ExitCode, Hint, UsageError, call, exit_code, hint_text
+from seedbed.errors import ExitCode, Hint, SeedbedError, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
     from seedbed.documents.environments import ConnectionsDocument
+    from seedbed.documents.inventory import ThereEntry
     from seedbed.model.environment import EnvironmentPattern
     from seedbed.model.platform import Database
 
@@ -114,11 +116,22 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
         _go_on_with(context, "destroy", env=name, yes=yes)
 
 
-@command.command("list", short_help="List declared environments and running servers.")
+@command.command("list", short_help="List environments: declared, there, and left behind.")
+@click.option(
+    "--all", "every", is_flag=True, help="Look into every account, not only those of dev environments."
+)
 @options.as_json
 @command_context(CommandKind.LOCAL)
-def listing(context: CommandContext) -> None:
-    """List the declared environments, and the sandbox's running servers."""
+def listing(context: CommandContext, every: bool) -> None:
+    """List the declared environments, the sandbox's running servers, and what is there in AWS.
+
+    In the accounts of ephemeral environments and bases: who uses each, until when it stays, how many stacks it has, and
+    what is left of those that have none.
+
+    \b
+    seedbed env list
+    seedbed env list --all --json
+    """
     from seedbed.documents.environments import EnvironmentsDocument
     from seedbed.report.text.environments import environments_text
 
@@ -126,10 +139,26 @@ def listing(context: CommandContext) -> None:
     declared: Sequence[EnvironmentPattern] = ()
     if context.has_manifest:  # without one there is the sandbox, of a platform that is yet to come
         kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
-    context.show(EnvironmentsDocument.of(kept, declared, context.command), environments_text)
+    there, errors = _there(context, every=every) if declared else ([], [])
+    document = EnvironmentsDocument.of(kept, declared, context.command, there, errors)
+    context.show(document, environments_text)
 
 
-for _each in (cost, touch, extend, keep):
+def _there(context: CommandContext, *, every: bool) -> tuple[list[ThereEntry], list[SeedbedError]]:
+    """Return what is there in AWS, and why accounts could not be looked at."""
+    from seedbed.project.inventory import look, sites
+
+    found: list[ThereEntry] = []
+    errors: list[SeedbedError] = []
+    for where in sites(context.project.platform, every=every):
+        try:
+            found += look(context.project.targets, where)
+        except SeedbedError as error:
+            errors.append(error)
+    return found, errors
+
+
+for _each in (cost, gc, touch, extend, keep):
     command.add_command(_each)
 
 

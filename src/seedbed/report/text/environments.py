@@ -12,12 +12,21 @@ from seedbed.documents.environments import (
 )
 from seedbed.model.environment import SANDBOX
 from seedbed.report.styles import Line, Lines, Style, Table, line, row
+from seedbed.report.text.errors import error_text
+from seedbed.report.text.inventory import there_text
 from seedbed.support.dotenv import dotenv_line, export_line
 
 
 def environments_text(document: EnvironmentsDocument) -> Lines:
-    """Return the environments, one row each."""
-    return [Table(tuple(row(each.pattern, _kind(each), _about(each)) for each in document.environments))]
+    """Return the environments, one row each; then those that are there, and what could not be looked at."""
+    page: Lines = [
+        Table(tuple(row(each.pattern, _kind(each), _about(each)) for each in document.environments))
+    ]
+    if there := there_text(document.there):
+        page += [line(), *there]
+    for error in document.errors:
+        page += error_text(error)
+    return page
 
 
 def _kind(environment: EnvironmentEntry) -> str:

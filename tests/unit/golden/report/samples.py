@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.documents.cost import ActualEntry, CostDocument
 from seedbed.documents.image import ImageDocument
+from seedbed.documents.inventory import CollectedEntry, Done, ThereEntry
 from seedbed.documents.runs import RunEntry
 from seedbed.errors import (
     ExitCode,
@@ -61,7 +62,7 @@ from seedbed.model.event import (
 from seedbed.model.hazard import Allowance, Hazard
 from seedbed.model.history import History, Identity, Revision, RevisionState
 from seedbed.model.ids import Extent
-from seedbed.model.lifetime import EnvironmentRecord
+from seedbed.model.lifetime import EnvironmentRecord, Inhabited, Prospect
 from seedbed.model.migration import (
     Backfill,
     Direction,
@@ -700,6 +701,36 @@ def record() -> EnvironmentRecord:
         marked=1_795_900_000.0,
         commit="6ea16859d0b54a8c3c2f0f2a9b7e1d5c4b3a2918",
         branch="main",
+    )
+
+
+def there() -> tuple[ThereEntry, ...]:
+    """One that is used, one whose record is not known, one that is left behind."""
+    dev = environments()[0].named("dev-ana")
+    used = Inhabited(name="dev-ana", environment=dev, stacks=("a", "b"), record=replace(record(), marked=0.0))
+    unknown = replace(used, name="dev-ben", stacks=("c",), record=None, recorded=False)
+    left = replace(used, name="dev-cleo", stacks=(), left=("user/postgres of dev-cleo",))
+    place = ("111111111111", "eu-central-1")
+    return (
+        ThereEntry.of(used, Prospect("used", "its time is not over", 1_795_859_200.0), *place, ()),
+        ThereEntry.of(
+            unknown, Prospect("kept", "there is no table for its record"), *place, ("c DELETE_FAILED",)
+        ),
+        ThereEntry.of(
+            left, Prospect("due", "it has no stack any more, and it was marked a day ago"), *place, ()
+        ),
+    )
+
+
+def collected() -> tuple[CollectedEntry, ...]:
+    """One of each outcome, of what is there."""
+    used, unknown, left = there()
+    failed = Unreachable("c is still there", because="it is DELETE_FAILED")
+    done: tuple[Done, ...] = ("counted", "marked", "collected", "postponed", "lost")
+    return (
+        CollectedEntry.of(used, "", None),
+        CollectedEntry.of(unknown, "failed", failed),
+        *(CollectedEntry.of(left, each, None) for each in done),
     )
 
 

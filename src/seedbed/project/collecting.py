@@ -1,0 +1,185 @@
+"""Collecting environments whose time is over: marked a day before, a few at a time, each by one who collects.
+
+What an environment is and when it goes is decided in `model.lifetime`. Here it is carried out: stacks first, then what
+lies in the base, then the record. Killed anywhere and begun again, it goes on with what is still there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from seedbed.aws import secrets
+from seedbed.aws.cloud import Cloud
+from seedbed.deployment import deleting
+from seedbed.deployment import destroy as destruction
+from seedbed.deployment.child import StopSignal
+from seedbed.deployment.destroy import DestroyScope
+from seedbed.deployment.stacks import Stacks
+from seedbed.engines.sharing import SharedServer
+from seedbed.errors import SeedbedError, Unavailable
+from seedbed.model.environment import Environment, require_ephemeral
+from seedbed.model.event import Event, Listener, TargetFailed
+from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
+from seedbed.model.names import stack_name, stack_tags
+from seedbed.project.inventory import Found, Inventory, protected_beside
+from seedbed.project.targets import Targets
+from seedbed.remote.environments import Environments
+
+Done = Literal["", "counted", "marked", "collected", "postponed", "lost", "failed"]
+MOST = 5  # environments a day, unless another number is said
+
+
+class Collected(Struct, frozen=True):
+    """The outcome for one environment.
+
+    `done`: counted, its time begins; marked; collected; postponed, to another day; lost, to one who uses it or collects
+    it at the same time; failed, because of `error`; empty: nothing was to be done, or nothing was to be changed.
+    """
+
+    found: Found
+    prospect: Prospect
+    done: Done = ""
+    error: SeedbedError | None = None
+
+
+class Collector:
+    """Collects in one account and region.
+
+    `most`: how many environments a day. `dry_run`: nothing is changed. `servers`: the shared servers of the base that
+    can be reached from here; what lies on others is collected by whoever reaches them. `wait`: seconds for one stack.
+    """
+
+    def __init__(
+        self,
+        targets: Targets,
+        where: Environment,
+        listener: Listener,
+        stop: StopSignal,
+        *,
+        most: int = MOST,
+        dry_run: bool = False,
+        servers: Sequence[SharedServer] = (),
+        wait: float = 3600.0,
+    ) -> None:
+        self._inventory = Inventory(targets, where, closely=True, servers=servers)
+        self._platform = targets.catalog.platform
+        self._listener = listener
+        self._stop = stop
+        self._most = most
+        self._dry_run = dry_run
+        self._wait = wait
+        self._token = os.urandom(8).hex()
+        self._begun = 0
+
+    @property
+    def cloud(self) -> Cloud:
+        return self._inventory.cloud
+
+    def collect(self) -> Iterator[Collected]:
+        """Yield the outcome for each environment that is there.
+
+        Raises Unavailable, Refused, and what AWS raises, before anything is changed; later, that is what failed.
+        """
+        found = self._inventory.found()
+        protected = protected_beside(self._platform, self._inventory.cloud.account)
+        for each in sorted(found, key=lambda one: one.there.record.marked if one.there.record else 0.0):
+            now = each.records.now() if each.records else time.time()
+            expected = prospect(each.there, now, protected=protected)
+            if self._dry_run:
+                yield Collected(each, expected)
+                continue
+            self._stop.check()
+            try:
+                yield Collected(each, expected, self._carried_out(each, expected, now))
+            except SeedbedError as error:
+                yield Collected(each, expected, "failed", error)
+
+    def _carried_out(self, found: Found, expected: Prospect, now: float) -> Done:
+        records, name, record = found.records, found.there.name, found.there.record
+        if records is None:
+            return ""
+        match expected.fate:
+            case "uncounted":
+                records.count(name)
+                return "counted"
+            case "unmarked" if record is None:
+                records.count(name, mark=True)
+                return "marked"
+            case "unmarked" if record is not None:
+                return "marked" if records.mark(record) else "lost"
+            case "due" if record is not None:
+                return self._due(found, records, record, _day(now))
+        return ""
+
+    def _due(self, found: Found, records: Environments, record: EnvironmentRecord, day: str) -> Done:
+        """Collect an environment, if one more may be. In a base all who collect count together."""
+        if self._begun >= self._most:
+            return "postponed"
+        if records.take(record, self._token) is None:
+            return "lost"
+        shares_table = found.there.environment is not None and bool(found.there.environment.base)
+        if shares_table and not records.slot(day, self._most):
+            records.give_back(record.name, self._token)
+            return "postponed"
+        self._begun += 1
+        return self._taken(found)
+
+    def _taken(self, found: Found) -> Done:
+        """Take away all of an environment that is ours to collect. Raises what is in the way."""
+        environment, records, name = found.there.environment, found.records, found.there.name
+        assert environment is not None
+        assert records is not None
+        require_ephemeral(environment, "env gc")
+        try:
+            self._delete_stacks(environment)
+            if not environment.base:
+                return "collected"  # its table went with its stacks
+            if not records.is_taken(name, self._token):
+                return "lost"
+            for server, share in found.shares:
+                server.drop(share)
+            for each in secrets.named(self._inventory.cloud, f"{self._platform.name}/{name}/"):
+                secrets.delete(self._inventory.cloud, each)
+        except SeedbedError:
+            with suppress(SeedbedError):
+                records.give_back(name, self._token)
+            raise
+        return "collected" if records.remove(name, token=self._token) else "lost"
+
+    def _delete_stacks(self, environment: Environment) -> None:
+        """Delete the stacks of an environment. Raises Unavailable where one stays, and what `plan_destroy` does."""
+        scope = DestroyScope(
+            environment,
+            self._inventory.cloud,
+            stack_tags(self._platform.name, environment.name),
+            (),  # by their tags alone
+            (),
+            self._wait,
+            stack_name(self._platform.name, environment.name, "seedbed", "control"),
+        )
+        failed = list[TargetFailed]()
+
+        def listen(event: Event) -> None:
+            if isinstance(event, TargetFailed):
+                failed.append(event)
+            self._listener(event)
+
+        plan = destruction.plan_destroy(scope, listen, self._stop)
+        deleting.carry_out(plan)
+        if left := scope.found(Stacks(self._inventory.cloud)):
+            raise Unavailable(
+                f"{left[0].name} is still there",
+                because=f"it is {left[0].status}",
+                try_="the next collection goes on with it",
+            )
+
+
+def _day(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).date().isoformat()

@@ -1,0 +1,350 @@
+"""Collecting environments: in every state that one can be in exactly the right ones go, at the right hour, once."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.aws.items import Table
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.errors import Unreachable
+from seedbed.execution.stopping import Stop
+from seedbed.model.environment import DAY
+from seedbed.model.lifetime import EnvironmentRecord
+from seedbed.model.names import login_secret, stack_tags
+from seedbed.model.secret import Secret
+from seedbed.model.sharing import Share
+from seedbed.project import Project
+from seedbed.project.collecting import Collected, Collector
+from seedbed.project.inventory import sites
+from seedbed.remote.environments import Environments, Use
+from tests.support.afar import put_facts
+from tests.support.aws_clients import client
+from tests.support.projects import Ran, clean_environment, run
+from tests.support.remote import CALLER, make_records
+from tests.support.servers import new_account
+
+_MANIFEST = """
+[platform]
+name = "{platform}"
+
+[services.user.dynamodb]
+
+[environments.shared-dev]
+account = "{account}"
+region  = "eu-central-1"
+base    = true
+
+[environments."dev-*"]
+account   = "{account}"
+region    = "eu-central-1"
+ephemeral = true
+base      = "shared-dev"
+ttl       = "3d"
+
+[environments."dev-alone-*"]
+account   = "{account}"
+region    = "eu-central-1"
+ephemeral = true
+ttl       = "3d"
+
+[environments.prod]
+account   = "{production}"
+region    = "eu-central-1"
+protected = true
+"""
+
+
+class Server:
+    """A shared server, as far as collecting goes. `broken`: the environments whose part cannot be dropped."""
+
+    def __init__(self, *shares: Share) -> None:
+        self.shares = set(shares)
+        self.dropped: list[Share] = []
+        self.broken: set[str] = set()
+        self._lock = threading.Lock()
+
+    def listed(self) -> Sequence[Share]:
+        return sorted(self.shares)
+
+    def make(self, share: Share, logins: Mapping[str, Secret], *, template: str = "") -> str:
+        raise NotImplementedError
+
+    def drop(self, share: Share) -> str:
+        if share.environment in self.broken:
+            raise Unreachable("the server does not answer")
+        with self._lock:
+            self.shares.discard(share)
+            self.dropped.append(share)
+        return str(share)
+
+    def keep(self, share: Share, template: str) -> bool:
+        raise NotImplementedError
+
+    def templates(self) -> Sequence[str]:
+        return ()
+
+    def drop_template(self, name: str) -> None:
+        raise NotImplementedError
+
+
+class Account:
+    """A base with its records, and environments in it of which only the tags of stacks count."""
+
+    def __init__(self, world: World, root: Path, *, production: str = "333333333333") -> None:
+        self.world = world
+        self.root = root
+        self.platform = f"p{uuid.uuid4().hex[:6]}"
+        self.server = Server()
+        (root / "services/user/dynamodb/migrations").mkdir(parents=True)
+        text = _MANIFEST.format(platform=self.platform, account=world.account, production=production)
+        (root / "seedbed.toml").write_text(text)
+        table = f"records-{self.platform}"
+        make_records(world.cloud, table, table)
+        put_facts(world.cloud, self.platform, "shared-dev", {"control": {"table": table, "bucket": table}})
+        self.records = Environments(Table(world.cloud, table))
+
+    def ask(self, service: str, operation: str, **parameters: Any) -> Any:
+        made = client(service, self.world.region, self.world.endpoint, self.world.account)
+        return getattr(made, operation)(**parameters)
+
+    def stack(self, name: str, *services: str, platform: str = "", **options: Any) -> None:
+        for service in services or ("user",):
+            stack = f"{platform or self.platform}-{name}-{service}-dynamodb"
+            parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}
+            parameter["Properties"]["Name"] = f"/made/{stack}"  # type: ignore[index]
+            tags = stack_tags(platform or self.platform, name)
+            self.ask(
+                "cloudformation",
+                "create_stack",
+                StackName=stack,
+                TemplateBody=json.dumps({"Resources": {"One": parameter}}),
+                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+                **options,
+            )
+
+    def record(
+        self, name: str, *, used: float = 10 * DAY, marked: float = 0.0, **more: Any
+    ) -> EnvironmentRecord:
+        """Write a record, of times so many seconds ago."""
+        self.records.touch(name, Use(CALLER, "apply"))
+        now = self.records.now()
+        values = {"used": now - used, "marked": now - marked if marked else 0, **more}
+        self.records.table.update(
+            f"environment#{name}",
+            "about",
+            "SET " + ", ".join(f"#{each} = :{each}" for each in values),
+            **values,
+        )
+        found = self.records.about(name)
+        assert found is not None
+        return found
+
+    def share(self, name: str, database: str = "user/postgres") -> None:
+        self.server.shares.add(Share(self.platform, name, database))
+
+    def secret(self, name: str) -> None:
+        secret = login_secret(self.platform, name, "user/postgres", "migrate")
+        self.ask("secretsmanager", "create_secret", Name=secret, SecretString="{}")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        cloud = self.world.cloud
+        assert cloud.secret_key is not None
+        return {
+            "AWS_ENDPOINT_URL": cloud.endpoint,
+            "AWS_ACCESS_KEY_ID": cloud.access_key,
+            "AWS_SECRET_ACCESS_KEY": cloud.secret_key.reveal(),
+        }
+
+    def collected(self, **options: Any) -> dict[str, Collected]:
+        project = Project.open(self.root, environ=self.environ)
+        (where,) = sites(project.platform)
+        collector = Collector(
+            project.targets, where, lambda _event: None, Stop(), servers=[self.server], **options
+        )
+        return {each.found.there.name: each for each in collector.collect()}
+
+    def environments(self) -> set[str]:
+        """Return the environments that have stacks, by the tag."""
+        found = self.ask("cloudformation", "describe_stacks")["Stacks"]
+        return {
+            tag["Value"]
+            for each in found
+            if each["StackStatus"] != "DELETE_COMPLETE"
+            for tag in each["Tags"]
+            if tag["Key"] == "environment"
+        }
+
+    def secrets(self) -> list[str]:
+        return [each["Name"] for each in self.ask("secretsmanager", "list_secrets")["SecretList"]]
+
+    def call(self, *words: str) -> Ran:
+        return run(self.root, *words, env=clean_environment(self.environ))
+
+
+@pytest.fixture
+def account(ministack_server: World, tmp_path: Path) -> Account:
+    return Account(replace(ministack_server, account=new_account()), tmp_path)
+
+
+def every_state(account: Account) -> None:
+    """Make an environment in every state that one can be in; marks are a day ago where nothing else is said."""
+    ago = DAY + 60
+    account.stack("dev-fresh")
+    account.record("dev-fresh", used=0)
+    account.stack("dev-used")
+    account.record("dev-used", used=2 * DAY, marked=ago)
+    account.stack("dev-extended")
+    account.record("dev-extended", marked=ago, until=account.records.now() + 60)
+    account.stack("dev-expired")
+    account.record("dev-expired")
+    account.stack("dev-marked")
+    account.record("dev-marked", marked=DAY - 60)
+    account.stack("dev-due", "user", "video")
+    account.record("dev-due", marked=ago)
+    account.share("dev-due")
+    account.stack("dev-due-too")  # whose name begins with another's
+    account.record("dev-due-too", used=0)
+    account.share("dev-due-too")
+    account.stack("dev-kept")
+    account.record("dev-kept", marked=ago, keep=True)
+    account.stack("dev-guarded", EnableTerminationProtection=True)
+    account.record("dev-guarded", marked=ago)
+    account.stack("dev-foreign", platform="another")
+    account.record("dev-half", marked=ago, taken=account.records.now() - 3 * 3600, taker="died")
+    account.stack("dev-half", "video")
+    account.share("dev-half")
+    account.stack("dev-unknown")
+    account.record("dev-gone", used=0, marked=ago)
+    account.share("dev-gone")
+    account.secret("dev-gone")
+    account.share("dev-lost")
+    account.stack("dev-alone-1")
+    account.stack("exp-1")
+    account.stack("shared-dev")
+
+
+FATES = {
+    "dev-fresh": ("used", ""),
+    "dev-used": ("used", ""),
+    "dev-extended": ("used", ""),
+    "dev-expired": ("unmarked", "marked"),
+    "dev-marked": ("marked", ""),
+    "dev-due": ("due", "collected"),
+    "dev-due-too": ("used", ""),
+    "dev-kept": ("kept", ""),
+    "dev-guarded": ("kept", ""),
+    "dev-half": ("due", "collected"),
+    "dev-unknown": ("uncounted", "counted"),
+    "dev-gone": ("due", "collected"),
+    "dev-lost": ("unmarked", "marked"),
+    "dev-alone-1": ("kept", ""),
+    "exp-1": ("kept", ""),
+    "shared-dev": ("kept", ""),
+}
+
+
+@pytest.mark.slow
+def test_of_environments_in_every_state_exactly_the_right_ones_go(account: Account) -> None:
+    every_state(account)
+    before, listed = account.environments(), account.records.listed()
+    dry = account.collected(dry_run=True)
+    assert {name: each.prospect.fate for name, each in dry.items()} == {n: f for n, (f, _) in FATES.items()}
+    assert account.environments() == before
+    assert account.records.listed() == listed
+    found = account.collected()
+    assert {name: (each.prospect.fate, each.done) for name, each in found.items()} == FATES
+    gone = {name for name, (_, done) in FATES.items() if done == "collected"}
+    assert account.environments() == before - gone
+    assert {each.environment for each in account.server.dropped} == gone
+    assert {each.environment for each in account.server.shares} == {"dev-due-too", "dev-lost"}
+    assert account.secrets() == []
+    assert {name for name in FATES if account.records.about(name)} == account.records.listed().keys()
+    assert not gone & account.records.listed().keys()
+    again = account.collected()
+    assert {name: each.done for name, each in again.items() if each.done} == {}
+    assert again["dev-expired"].prospect.fate == "marked"
+    assert again["dev-unknown"].prospect.fate == "used"
+    assert again["dev-lost"].prospect.fate == "marked"
+
+
+@pytest.mark.slow
+def test_nothing_goes_in_an_account_that_holds_what_is_protected(
+    ministack_server: World, tmp_path: Path
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    account = Account(world, tmp_path, production=world.account)
+    every_state(account)
+    before = account.environments()
+    found = account.collected()
+    assert {each.prospect.fate for each in found.values()} == {"kept"}
+    assert "holds prod, which is protected" in found["dev-due"].prospect.because
+    assert account.environments() == before
+    assert account.server.dropped == []
+
+
+@pytest.mark.slow
+def test_two_that_collect_at_once_take_each_environment_once_and_no_more_than_a_day_has(
+    account: Account,
+) -> None:
+    names = [f"dev-{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        account.stack(name)
+        account.record(name, marked=DAY + 60 + number)
+        account.share(name)
+    with ThreadPoolExecutor(2) as pool:
+        ways = list(pool.map(lambda _: account.collected(most=3), range(2)))
+    done = [each.done for way in ways for each in way.values()]
+    assert "failed" not in done
+    assert done.count("collected") == 3
+    assert len(account.environments()) == 2
+    assert len(account.server.dropped) == len(set(account.server.dropped)) == 3
+    later = account.collected(most=3)
+    assert {each.done for each in later.values()} == {"postponed"}
+    assert len(account.environments()) == 2
+
+
+@pytest.mark.slow
+def test_what_fails_keeps_no_other_back_and_goes_the_next_time(account: Account) -> None:
+    for name in ("dev-a", "dev-a-b"):
+        account.stack(name)
+        account.record(name, marked=DAY + 60)
+        account.share(name)
+    account.server.broken.add("dev-a")
+    found = account.collected()
+    assert {name: each.done for name, each in found.items()} == {"dev-a": "failed", "dev-a-b": "collected"}
+    assert account.records.about("dev-a") is not None  # it says what is left of it
+    account.server.broken.clear()
+    assert account.collected()["dev-a"].done == "collected"
+    assert account.server.shares == set()
+
+
+@pytest.mark.slow
+def test_the_command_shows_asks_and_collects(account: Account) -> None:
+    account.stack("dev-ana")
+    account.record("dev-ana", marked=DAY + 60)
+    account.stack("dev-ben")
+    account.record("dev-ben", used=3600)
+    listed = account.call("env", "list")
+    assert (listed.code, "dev-ana" in listed.out, "dev-ben" in listed.out) == (0, True, True), (
+        listed.everything
+    )
+    dry = account.call("env", "gc", "--dry-run", "--exit-code")
+    assert (dry.code, "dev-ana would go" in dry.out) == (6, True), dry.everything
+    unasked = account.call("env", "gc")
+    assert (unasked.code, "confirm it with --yes" in unasked.err) == (3, True), unasked.everything
+    assert account.environments() == {"dev-ana", "dev-ben"}
+    ran = account.call("env", "gc", "--yes", "--exit-code", "--json")
+    assert ran.code == 0, ran.everything
+    done = {each["there"]["environment"]: each["done"] for each in ran.document["environments"]}
+    assert done == {"dev-ana": "collected", "dev-ben": ""}
+    assert account.environments() == {"dev-ben"}

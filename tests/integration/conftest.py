@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from tests.support.aws_proxy import Proxy, proxy
 from tests.support.deployment.application import STACK
 from tests.support.deployment.in_base import BASE, write_in_base
+from tests.support.deployment.inside import Authority, ask_for_passwords
 from tests.support.deployment.releases import Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
 from tests.support.deployment.stage import BY_TASK, one_database
+from tests.support.fargate import Fargate, fargate
+from tests.support.postgres.clusters import furnish
 
 WITH_IMAGES = {
     "image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed@sha256:{'1' * 64}",
@@ -53,3 +60,30 @@ def assemblies(shared_path: Path) -> Path:
         made,
     )
     return made
+
+
+@pytest.fixture
+def aws(ministack_account: World) -> Iterator[Proxy]:
+    with proxy(ministack_account.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def tasks(aws: Proxy, ministack_account: World) -> Iterator[Fargate]:
+    """What starts tasks, whose calls are judged by what their roles may do."""
+    with fargate(aws, ministack_account, judged=True) as running:
+        yield running
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
+    """A PostgreSQL that asks for passwords."""
+    furnish(short_path, cluster)
+    with embedded(short_path) as server:
+        ask_for_passwords(server)
+        yield server

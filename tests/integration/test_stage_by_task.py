@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,20 +16,19 @@ import pytest
 import urllib3
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from tests.integration.conftest import EDTECH, WITH_IMAGES
 from tests.support.aws_clients import client
-from tests.support.aws_proxy import Proxy, on, proxy
+from tests.support.aws_proxy import Proxy, on
 from tests.support.deployment import application
 from tests.support.deployment.canaries import places, secrets
-from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
+from tests.support.deployment.inside import Authority, Servers, inside
 from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
 from tests.support.deployment.stage import BY_TASK, IMAGE, Stage, one_database, write_copying_app
-from tests.support.fargate import Fargate, Image, fargate, seedbed_image
+from tests.support.fargate import Fargate, Image, seedbed_image
 from tests.support.fargate.images import RDS_BUNDLE
-from tests.support.postgres.clusters import furnish
 from tests.support.postgres.wire import connected
 from tests.support.processes import until
 from tests.support.projects import ProjectFiles, run
@@ -47,33 +46,6 @@ PEOPLE = """{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}"""
 
 DEV, PROD = "111111111111", "333333333333"  # the accounts that edtech declares
 STACKS = 13  # of edtech with both images: ten databases, a network, and two of seedbed's own
-
-
-@pytest.fixture
-def aws(ministack_account: World) -> Iterator[Proxy]:
-    with proxy(ministack_account.endpoint) as running:
-        yield running
-
-
-@pytest.fixture
-def tasks(aws: Proxy, ministack_account: World) -> Iterator[Fargate]:
-    """What starts tasks, whose calls are judged by what their roles may do."""
-    with fargate(aws, ministack_account, judged=True) as running:
-        yield running
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
-    """A PostgreSQL that asks for passwords."""
-    furnish(short_path, cluster)
-    with embedded(short_path) as server:
-        ask_for_passwords(server)
-        yield server
 
 
 def edtech(root: Path, world: World, aws: Proxy, made: Path, *, declared: str, environment: str) -> Shop:

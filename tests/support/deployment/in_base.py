@@ -36,3 +36,26 @@ def write_in_base(root: Path, account: str = NOBODY) -> None:
     (root / "services" / "courses" / "dynamodb" / "tables.toml").write_text(PLAIN)
     (root / "services" / "search" / "opensearch" / "indexes.toml").write_text("")
     (root / "seedbed.toml").write_text(MANIFEST.replace("{account}", account))
+
+
+USERS = "-- migrate:up\nCREATE TABLE users (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;\n"
+INDEXES = """
+[[indexes.people.versions]]
+number = 1
+mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
+"""
+PEOPLE = '{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}'
+
+
+def fill(root: Path) -> None:
+    """Give the platform in `root` a table and an index, with a row and a document for them."""
+    user, search = (root / "services" / each for each in ("user/postgres", "search/opensearch"))
+    for home in (user, search):
+        (home / "seeds" / "reference").mkdir(parents=True)
+    (user / "migrations" / "20260101090000_users.sql").write_text(USERS)
+    (user / "seeds" / "reference" / "010_users.csv").write_text("id\n1\n2\n")
+    (search / "indexes.toml").write_text(INDEXES)
+    (search / "migrations" / "20260101090000_create_people.py").write_text(
+        "# seedbed: index=people version=1\n"
+    )
+    (search / "seeds" / "reference" / "01_people.json").write_text(PEOPLE)

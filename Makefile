@@ -89,6 +89,7 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.neo4j
 	$(BIN)/python -m benchmarks.opensearch
 	$(BIN)/python -m benchmarks.runs
+	$(BIN)/python -m benchmarks.shared
 	$(BIN)/python -m benchmarks.verify
 
 soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-contract soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
@@ -99,7 +100,7 @@ soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynam
 soak-opensearch_shared: install ## every test of OpenSearch below a prefix, on a domain that another environment shares
 	SEEDBED_TESTS_PREFIX=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/integration/opensearch
 
-soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again
+soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; a whole graph, down and up again; databases on a shared server, killed at each message
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration
 
 soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one; that of OpenSearch below a prefix

@@ -68,6 +68,14 @@ def templates(query: Query) -> dict[str, Template]:
     return found
 
 
+def unfinished(query: Query) -> list[str]:
+    """Return the databases that are to be templates and are not yet: each is being made, or was left by a kill."""
+    known = templates(query)
+    prefix = quoted_text(TEMPLATE_PREFIX)
+    rows = query(f"{OWN_PATH}; SELECT datname::text FROM pg_database WHERE starts_with(datname, {prefix})")
+    return [str(row[0]) for row in rows if str(row[0]) not in known]
+
+
 def _commented(query: Query, of: str, relation: str, name: str, prefix: str) -> list[tuple[str, str]]:
     rows = query(
         f"{OWN_PATH}; SELECT {name}::text, comment FROM {relation} AS r, "

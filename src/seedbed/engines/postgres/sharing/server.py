@@ -28,7 +28,6 @@ from seedbed.engines.postgres.sharing.handover import Handover, Pair
 from seedbed.engines.postgres.sharing.names import (
     TEMPLATE_APP,
     TEMPLATE_OWNER,
-    TEMPLATE_PREFIX,
     shared_settings,
     template_database,
 )
@@ -111,6 +110,7 @@ class SharedPostgres:
                 each for each in (pair.app, pair.owner) if found.get(each) == catalog.share_comment(share)
             ]
             gone = []
+            self._sweep()  # what a `keep` left may lean on the logins
             if ours and catalog.database(self._query, names["name"]):
                 self._drop_database(names["name"])
                 gone.append(f"database {names['name']}")
@@ -130,6 +130,7 @@ class SharedPostgres:
             if found is None or found.owner != pair.owner or found.is_own:
                 return False
             self._template_logins()
+            self._sweep(but=copy)
             if not self._copied(copy, names["name"]) or not self._handed_to_nobody(copy, pair):
                 return False
             self._finish(
@@ -142,7 +143,7 @@ class SharedPostgres:
         with _doing(f"dropping template {name}"):
             for database, each in catalog.templates(self._query).items():
                 if each.name == name:
-                    self._drop_template(database)
+                    self._drop_database(database)
 
     # The steps of `make`
 
@@ -276,11 +277,8 @@ class SharedPostgres:
         """Drop a login, and first what others gave it in their databases; what it made there is their owners'."""
         role = quoted_name(name)
         self._transaction([f"ALTER ROLE {role} NOLOGIN", self._membership(name)])
-        kept = catalog.templates(self._query)
         for database, owner in catalog.leaning(self._query, name):
-            if database.startswith(TEMPLATE_PREFIX) and database not in kept:  # of a `keep` that was killed
-                self._drop_database(database)
-            elif database:
+            if database:
                 with self._inside(database) as connection:
                     given = f"REASSIGN OWNED BY {role} TO {quoted_name(owner)}"
                     _sent(connection, ["BEGIN", OWN_PATH, given, f"DROP OWNED BY {role}", "COMMIT"])
@@ -338,10 +336,17 @@ class SharedPostgres:
             if (each.platform, each.database) == (share.platform, share.database)
         ]
         for _, name in sorted(kept)[:-MOST_TEMPLATES]:
-            self._drop_template(name)
+            self._drop_database(name)
 
-    def _drop_template(self, database: str) -> None:
-        self._drop_database(database)
+    def _sweep(self, but: str = "") -> None:
+        """Drop what was to be a template, and is left by a kill: its lock is free."""
+        for each in catalog.unfinished(self._query):
+            if each != but and self._try_lock(each):
+                try:
+                    if each in catalog.unfinished(self._query):
+                        self._drop_database(each)
+                finally:
+                    self._unlock(each)
 
     # Of all steps
 
@@ -353,14 +358,19 @@ class SharedPostgres:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        digest = sha256(f"seedbed share {name}".encode()).digest()
-        key = int.from_bytes(digest[:8], "big", signed=True)
-        run(self._connection, f"SELECT pg_catalog.pg_advisory_lock({key})")
+        run(self._connection, f"SELECT pg_catalog.pg_advisory_lock({_key(name)})")
         try:
             yield
         finally:
-            if not self._connection.closed:
-                run(self._connection, f"SELECT pg_catalog.pg_advisory_unlock({key})")
+            self._unlock(name)
+
+    def _try_lock(self, name: str) -> bool:
+        ((is_free,),) = self._query(f"SELECT pg_catalog.pg_try_advisory_lock({_key(name)})::pg_catalog.text")
+        return is_free == "true"
+
+    def _unlock(self, name: str) -> None:
+        if not self._connection.closed:
+            run(self._connection, f"SELECT pg_catalog.pg_advisory_unlock({_key(name)})")
 
     def _transaction(self, statements: Sequence[str]) -> None:
         wanted = [*filter(None, statements)]
@@ -393,6 +403,11 @@ def _sent(connection: Connection, statements: Sequence[str]) -> None:
             if attempt == 4 or not (collided or error.is_transient):
                 raise
         time.sleep(0.1 * 2**attempt)
+
+
+def _key(name: str) -> int:
+    """Return the number of the advisory lock for what is called `name`."""
+    return int.from_bytes(sha256(f"seedbed share {name}".encode()).digest()[:8], "big", signed=True)
 
 
 def _create(name: str, template: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from seedbed.aws import rights
 from seedbed.aws.items import Table
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import Unreachable
@@ -28,6 +29,7 @@ from seedbed.project.inventory import sites
 from seedbed.remote.environments import Environments, Use
 from tests.support.afar import put_facts
 from tests.support.aws_clients import client
+from tests.support.aws_proxy import Policies, proxy
 from tests.support.projects import Ran, clean_environment, run
 from tests.support.remote import CALLER, make_records
 from tests.support.servers import new_account
@@ -104,6 +106,7 @@ class Account:
         self.root = root
         self.platform = f"p{uuid.uuid4().hex[:6]}"
         self.server = Server()
+        self.token = ""
         (root / "services/user/dynamodb/migrations").mkdir(parents=True)
         text = _MANIFEST.format(platform=self.platform, account=world.account, production=production)
         (root / "seedbed.toml").write_text(text)
@@ -163,6 +166,7 @@ class Account:
             "AWS_ENDPOINT_URL": cloud.endpoint,
             "AWS_ACCESS_KEY_ID": cloud.access_key,
             "AWS_SECRET_ACCESS_KEY": cloud.secret_key.reveal(),
+            **({"AWS_SESSION_TOKEN": self.token} if self.token else {}),
         }
 
     def collected(self, **options: Any) -> dict[str, Collected]:
@@ -326,6 +330,33 @@ def test_what_fails_keeps_no_other_back_and_goes_the_next_time(account: Account)
     account.server.broken.clear()
     assert account.collected()["dev-a"].done == "collected"
     assert account.server.shares == set()
+
+
+@pytest.mark.slow
+def test_the_task_of_a_base_has_all_rights_that_collecting_takes(
+    ministack_server: World, tmp_path: Path
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as aws:
+        account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
+        name = account.records.table.name
+        place = ("aws", world.account, world.region, name, name)
+        about = rights.Names(account.platform, "shared-dev", *place)
+        tags = stack_tags(account.platform, "dev-ana")
+        judge = aws.add(Policies(account=world.account, region=world.region, tags=tags))
+        anybody = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}  # as AWS has it
+        judge.enrol("task", [*rights.statements(rights.COLLECT, about), anybody])
+        account.stack("dev-ana")
+        account.record("dev-ana", marked=DAY + 60)
+        account.share("dev-ana")
+        account.secret("dev-gone")
+        account.records.count("dev-gone", mark=True)
+        account.record("dev-gone", marked=DAY + 60)
+        account.stack("dev-new")
+        account.token = "task"
+        found = {name: each.done for name, each in account.collected().items()}
+    assert found == {"dev-ana": "collected", "dev-gone": "collected", "dev-new": "counted"}
+    assert judge.refused["task"] == set()
 
 
 @pytest.mark.slow

@@ -138,6 +138,33 @@ def test_in_the_cluster_of_a_base_nobody_stops_the_tasks_of_a_neighbour(kind: st
     assert may(kind, Asked(action, task, HERE))  # a cluster of its own has no others
 
 
+def test_the_task_of_a_base_deletes_stacks_of_ephemeral_environments_and_no_others() -> None:
+    held = rights.statements(rights.COLLECT, replace(NAMES, environment="shared-dev", ephemeral=False))
+
+    def tagged(environment: str, **other: str) -> Asked:
+        tags = {"platform": "shop", "environment": environment, "managed-by": "seedbed", **other}
+        stack = NAMES.arn("cloudformation", f"stack/shop-{environment}-user-dynamodb/1")
+        return Asked(
+            "cloudformation:DeleteStack", stack, {f"aws:ResourceTag/{k}": [v] for k, v in tags.items()}
+        )
+
+    assert allows(held, tagged("dev-a"))
+    for other in (tagged("shared-dev"), tagged("prod"), tagged("staging"), tagged("dev-a", platform="other")):
+        assert not allows(held, other)
+    forged = Asked("cloudformation:DeleteStack", tagged("dev-a").resource, tagged("prod").context)
+    assert not allows(held, forged)
+    for key, is_allowed in (
+        ("environment#dev-a", True),
+        ("environment#prod", False),
+        ("approval#dev-a#1", False),
+    ):
+        asked = Asked("dynamodb:UpdateItem", RECORDS, {"dynamodb:LeadingKeys": [key]})
+        assert allows(held, asked) is is_allowed
+    secret = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:shop"
+    assert allows(held, Asked("secretsmanager:DeleteSecret", f"{secret}/dev-a/user/postgres/migrate-x"))
+    assert not allows(held, Asked("secretsmanager:DeleteSecret", f"{secret}-prod-user"))
+
+
 def test_a_developer_may_do_what_runs_and_deploys() -> None:
     for kind in (rights.RUN, rights.DEPLOY):
         assert set(rights.KINDS[kind]) <= set(rights.KINDS[rights.DEV])

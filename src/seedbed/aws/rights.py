@@ -16,6 +16,7 @@ Statement = Mapping[str, Any]
 READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
 CONTROL = "control"  # the part of `seedbed` whose parameters name table and bucket
 WORK = "work"  # what the task may do with records, files and the state; no caller is given it
+COLLECT = "collect"  # what the task of a base may do besides that collects environments
 # Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
 KINDS: Mapping[str, tuple[str, ...]] = {
     READ: (READ,),
@@ -24,6 +25,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     APPROVE: (READ, APPROVE),
     DEV: (READ, RUN, DEPLOY),
 }
+EPHEMERAL = "dev*"  # the names of what may be deleted
+COLLECTED = "collected"  # the id of the items that count, by days, what was collected
 ENVIRONMENTS = "environments"  # the id of the items that all environments of a table are listed by
 _LOOKS = ("DescribeTable", "DescribeTimeToLive")
 
@@ -106,6 +109,7 @@ def statements(policy: str, names: Names) -> list[Statement]:
         DEPLOY: _deploy,
         APPROVE: _approve,
         WORK: _work,
+        COLLECT: _collect,
     }
     return made[policy](names)
 
@@ -235,6 +239,36 @@ def _work(names: Names) -> list[Statement]:
         _allow(["s3:PutObject"], [names.objects(each) for each in ("runs", "state")]),
         # Without it S3 calls a key that is not there forbidden.
         _allow(["s3:ListBucket"], [names.object()]),
+    ]
+
+
+def _collect(names: Names) -> list[Statement]:
+    """Delete stacks of ephemeral environments, and what they left in a base: `names` are those of the base."""
+    stacks = [names.arn("cloudformation", f"stack/{names.platform}-{EPHEMERAL}/*")]
+    tagged = {
+        "StringEquals": {
+            "aws:ResourceTag/platform": names.platform,
+            "aws:ResourceTag/managed-by": "seedbed",
+        },
+        "StringLike": {"aws:ResourceTag/environment": EPHEMERAL},
+    }
+    keys = [ENVIRONMENTS, COLLECTED, f"environment#{EPHEMERAL}", f"run#{EPHEMERAL}"]
+    items = [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")]
+    looks = ("DescribeStackEvents", "GetTemplate", "ListStackResources")
+    return [
+        # Lists have no resource of their own.
+        _allow(
+            [f"cloudformation:{each}" for each in ("DescribeStacks", "ListExports", "ListImports")], ["*"]
+        ),
+        _allow([f"cloudformation:{each}" for each in looks], stacks),
+        _allow(["cloudformation:DeleteStack"], stacks, tagged),
+        _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),
+        _allow(items, [names.records], _leading(keys)),
+        _allow(["secretsmanager:ListSecrets"], ["*"]),
+        _allow(
+            ["secretsmanager:DeleteSecret"],
+            [names.arn("secretsmanager", f"secret:{names.platform}/{EPHEMERAL}")],
+        ),
     ]
 
 

@@ -27,6 +27,7 @@ from seedbed.cdk.injecting import RDS_BUNDLE, inject
 from seedbed.cdk.network import Network
 from seedbed.cdk.platform import platform_stacks, run
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
+from seedbed.cdk.schedule import Collection
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.tables import ServiceTables
 from seedbed.cdk.task import MigrationTask
@@ -39,6 +40,7 @@ __all__ = [
     "BasePostgres",
     "BaseSearch",
     "Callers",
+    "Collection",
     "Control",
     "ExistingNetwork",
     "ExternalGraph",

@@ -23,6 +23,7 @@ from seedbed.cdk.images import container_image
 from seedbed.cdk.made import AllSizes, Made, Yours, architecture, network_stack, stack, told
 from seedbed.cdk.network import Network
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
+from seedbed.cdk.schedule import NIGHTLY, Collection
 from seedbed.cdk.search import SearchSizes, ServiceSearch
 from seedbed.cdk.settings import write_parameters
 from seedbed.cdk.tables import ServiceTables
@@ -35,6 +36,7 @@ from seedbed.model.environment import (
     ACCEPTED,
     CALLERS,
     CIDR,
+    COLLECT,
     GRAPH_IMAGE,
     GRAPH_ON_NFS,
     IMAGE,
@@ -81,7 +83,8 @@ def platform_stacks(
     `zones`: addresses and availability zones of the network, the latter with commas between them; `storage-key`:
     with whose key clusters are encrypted, see `PostgresOptions`.
 
-    `callers`: for whom there are policies, with commas between them (`read,run`).
+    `callers`: for whom there are policies, with commas between them (`read,run`). `collect`, of a base: when its task
+    deletes environments whose time is over: `nightly`, or `cron(…)` and `rate(…)` as EventBridge has them.
 
     `vpc`: a network of yours in place of one that is made, and in it `database_subnets` and `task_subnets`: see
     `ExistingNetwork`.
@@ -131,6 +134,17 @@ def _make_base(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yo
     base.say_where(made.network, cdk.Stack.of(made.network), platform.name)
     base.make_servers(app, platform, made, made.network, sizes)
     made.task = base.make_task(app, platform, made, made.network, made.control, image)
+    if at := told(app, made.environment, COLLECT):
+        Collection(
+            cdk.Stack.of(made.task),
+            "Collection",
+            platform=platform.name,
+            environment=made.environment,
+            task=made.task,
+            network=made.network,
+            control=made.control,
+            at=NIGHTLY if at == "nightly" else at,
+        )
 
 
 def _make_servers(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yours: Yours | None) -> None:

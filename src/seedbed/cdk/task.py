@@ -30,7 +30,7 @@ from seedbed.model.names import (
 
 CONTAINER = "seedbed"
 _PROGRAM = ("python", "-I", "-m", "seedbed.cli.travel.task")  # `python` is on the PATH of the image
-_PLATFORM = "/platform"  # where the image has seedbed.toml
+PLATFORM = "/platform"  # where the image has seedbed.toml
 _END = "--"  # of what the entry point says
 
 
@@ -86,7 +86,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         self.container = self.definition.add_container(
             CONTAINER,
             image=image,
-            command=list(command) or ["-C", _PLATFORM, "apply", "-e", environment.name],
+            command=list(command) or ["-C", PLATFORM, "apply", "-e", environment.name],
             logging=log_driver("seedbed", self.log_group),
             environment=plain,
             stop_timeout=Duration.seconds(

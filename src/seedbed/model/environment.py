@@ -19,6 +19,7 @@ Files = Literal["upload", "image"]
 IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph-image", "graph-on-nfs"
 CIDR, ZONES, STORAGE_KEY = "cidr", "zones", "storage-key"
 CALLERS = "callers"
+COLLECT = "collect"
 ACCEPTED = "accepted"
 
 

@@ -145,8 +145,8 @@ class Collector:
                 return "lost"
             for server, share in found.shares:
                 server.drop(share)
-            for each in secrets.named(self._inventory.cloud, f"{self._platform.name}/{name}/"):
-                secrets.delete(self._inventory.cloud, each)
+            for secret in found.secrets:
+                secrets.delete(self._inventory.cloud, secret)
         except SeedbedError:
             with suppress(SeedbedError):
                 records.give_back(name, self._token)

@@ -14,13 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from seedbed.aws.items import Table
-from seedbed.aws.rights import ENVIRONMENTS
+from seedbed.aws.rights import COLLECTED, ENVIRONMENTS
 from seedbed.errors import Hint, UsageError, call
 from seedbed.model.lifetime import ANEW, STALE, EnvironmentRecord
 from seedbed.remote.control import environment_item
 from seedbed.support.typed import ready
 
-COLLECTED = "collected"  # the id of the items that count, by days, what was collected
 _KEPT = 90 * 86_400  # seconds
 _ABOUT = "about"
 _QUIET = "#used = :used AND #until = :until AND #keep = :no"  # nothing was said of it since it was read

@@ -58,6 +58,10 @@ class Place:
             return
         told = call.asked
         resource = told.get("SecretId") or told.get("RoleArn") or "*"
+        if "SecretId" in told and not resource.startswith(
+            "arn:"
+        ):  # the ARN ends with six characters of AWS's
+            resource = self._arn("secretsmanager", f"secret:{resource}-AbCdEf")
         if call.service == "logs":
             resource = self._arn(
                 "logs", f"log-group:{told.get('logGroupName')}:log-stream:{told.get('logStreamName')}"

@@ -1,0 +1,117 @@
+"""The collection of environments at night: EventBridge Scheduler starts a base's task, which deletes what is over."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from seedbed.aws import rights
+from seedbed.cdk.control import Control
+from seedbed.cdk.network import Network
+from seedbed.cdk.task import CONTAINER, PLATFORM, MigrationTask
+from seedbed.errors import UsageError
+from seedbed.model.environment import Environment
+
+NIGHTLY = "cron(0 3 * * ? *)"  # in UTC
+MOST = 5
+
+
+class Collection(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
+    """Has the task of a base run `seedbed env gc --yes`, as often as `at` says.
+
+    It deletes ephemeral environments of the platform whose time is over, and what they left in the base; see
+    docs/explanation/life-of-an-environment.md. The task is given the rights that this takes: it may delete stacks with
+    the tags of the platform and of an environment whose name begins with `dev`, and no others.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002  what every construct calls it
+        *,
+        platform: str,
+        environment: Environment,
+        task: MigrationTask,
+        network: Network,
+        control: Control,
+        at: str = NIGHTLY,
+        most: int = MOST,
+    ) -> None:
+        """`at`: a schedule of EventBridge, `cron(…)` or `rate(…)`, in UTC. `most`: environments a day.
+
+        Raises UsageError for an environment that is no base.
+        """
+        super().__init__(scope, id)
+        if not environment.is_base:
+            raise UsageError(
+                f"{environment.name} collects nothing",
+                because="the task of a base does that, which reaches what environments left there",
+                try_="base = true, in its section of the manifest",
+            )
+        if not at.startswith(("cron(", "rate(")):
+            raise UsageError(
+                f"{at!r} is no schedule",
+                because="EventBridge has cron(…) and rate(…)",
+                try_=f"collect = {NIGHTLY}, or nightly",
+            )
+        self._allow(platform, environment, task, control)
+        role = self._role(task)
+        subnets = [str(each.subnet_id) for each in network.subnets(network.tasks)]
+        words = ["-C", PLATFORM, "env", "gc", "--yes", "--most", str(most)]
+        self.schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            description=f"collects environments of {platform} whose time is over",
+            flexible_time_window={"mode": "OFF"},
+            schedule_expression=at,
+            target={
+                "arn": str(task.cluster.cluster_arn),
+                "roleArn": str(role.role_arn),
+                "ecsParameters": {
+                    "taskDefinitionArn": str(task.definition.task_definition_arn),
+                    "launchType": "FARGATE",
+                    "propagateTags": "TASK_DEFINITION",
+                    "networkConfiguration": {
+                        "awsvpcConfiguration": {
+                            "subnets": subnets,
+                            "securityGroups": [str(task.group.security_group_id)],
+                            "assignPublicIp": "DISABLED",
+                        }
+                    },
+                },
+                "input": json.dumps({"containerOverrides": [{"name": CONTAINER, "command": words}]}),
+                "retryPolicy": {"maximumRetryAttempts": 3},
+            },
+        )
+
+    def _allow(self, platform: str, environment: Environment, task: MigrationTask, control: Control) -> None:
+        stack, names = Stack.of(task), control.names(task)
+        place = (str(stack.partition), str(stack.account), str(stack.region))
+        about = rights.Names(platform, environment.name, *place, names.table, names.bucket)
+        for each in rights.statements(rights.COLLECT, about):
+            task.definition.add_to_task_role_policy(iam.PolicyStatement.from_json(dict(each)))
+
+    def _role(self, task: MigrationTask) -> iam.Role:
+        """Return the role that starts the task, and nothing else."""
+        role = iam.Role(self, "Starter", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        here = {"ArnEquals": {"ecs:cluster": str(task.cluster.cluster_arn)}}
+        roles = [
+            str(task.definition.task_role.role_arn),
+            str(task.definition.obtain_execution_role().role_arn),
+        ]
+        passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        started = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+        definition = str(task.definition.task_definition_arn)
+        for actions, resources, conditions in (
+            (["ecs:RunTask"], [definition], here),
+            (["ecs:TagResource"], [Stack.of(self).format_arn(service="ecs", resource="task/*")], started),
+            (["iam:PassRole"], roles, passed),
+        ):
+            role.add_to_policy(
+                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+            )
+        return role

@@ -19,6 +19,7 @@ from seedbed.errors import Interrupted, Refused, StepFailed
 from seedbed.model.event import ServerNotice
 from seedbed.model.migration import Direction
 from tests.soak import opensearch_reindex as soak
+from tests.support.opensearch.beside import client
 from tests.support.opensearch.searches import LESSONS, Stage, moves, opened, spied
 from tests.support.opensearch.works import Killed
 from tests.support.servers import Settings
@@ -340,7 +341,8 @@ def test_the_copying_that_a_former_run_began_on_the_server_is_followed_and_not_b
     spied(there.client, lambda method, path: sent.append(f"{method} {path}"))
 
     def hurry() -> None:
-        ask("POST", f"/_reindex/{former}/_rethrottle", params={"requests_per_second": -1})
+        with client({"endpoint": there.cluster.address.endpoint}) as whole:
+            whole.ask("POST", f"/_reindex/{former}/_rethrottle", params={"requests_per_second": -1})
 
     once(there, f"GET /_tasks/{former}", hurry)
     there.apply(SLOWLY, "2")

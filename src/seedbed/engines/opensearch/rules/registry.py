@@ -124,7 +124,7 @@ REACHES_BEYOND = HazardRule(
     "reaches beyond what its environment has on a domain that it shares",
     why="other environments' indexes lie on the same domain, and what a request names cannot be kept apart from them",
     instead='say it with plain names, or give the environment a domain of its own: own = ["opensearch"]',
-    refused=True,
+    in_base=True,
 )
 
 RULES = (

@@ -37,8 +37,9 @@ from seedbed.model.event import (
     TargetDone,
 )
 from seedbed.model.history import Owner
+from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.outcome import Outcome
-from seedbed.project import Project, Run, deploying
+from seedbed.project import Project, Run, deploying, lifetimes
 from seedbed.remote import place
 from seedbed.remote.records import Listed
 from seedbed.report.progress import Progress
@@ -288,6 +289,20 @@ class Site:
         self.patch.chdir(self.root)
         self.patch.setenv("SEEDBED_CACHE", str(self.root / "cache"))
 
+    def recorded(self) -> None:
+        """Have an environment whose use is written down, without AWS."""
+        self._in_a_region()
+        text = (self.root / "seedbed.toml").read_text(encoding="utf-8")
+        task = text.replace("ephemeral = true\n", 'ephemeral = true\naccess = "task"\n', 1)
+        (self.root / "seedbed.toml").write_text(task, encoding="utf-8")
+
+        def told(*_: object, **__: object) -> EnvironmentRecord:
+            return EnvironmentRecord(name="dev-test")
+
+        records = SimpleNamespace(extend=told, keep=told)
+        self.patch.setattr(lifetimes, "environments", lambda *_: records)
+        self.patch.setattr(lifetimes, "touch", told)
+
     def nowhere_to_look(self) -> None:
         """Have an environment in a region where AWS does not answer."""
         self._in_a_region()
@@ -493,6 +508,13 @@ CASES: dict[str, list[Case]] = {
         Case("--planned", "error", 2),
         Case("", "cost", 4, "nowhere_to_look", 1),
     ],
+    "env extend": [
+        Case("dev-test --ttl 7d", "lifetime", 0, "recorded"),
+        Case("dev-test --ttl 7d", "error", 2),
+    ],
+    "env gc": [Case("--dry-run", "collection", 0), Case("more", "error", 2)],
+    "env keep": [Case("dev-test", "lifetime", 0, "recorded"), Case("sandbox", "error", 2)],
+    "env touch": [Case("dev-test", "lifetime", 0, "recorded"), Case("staging", "error", 2)],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),

@@ -78,8 +78,7 @@ def keep(context: CommandContext, name: str, end: bool) -> None:
 
 def _environment(context: CommandContext, name: str) -> Environment:
     """Return an environment that ends. Raises UsageError for one that does not, or whose use is not written down."""
-    from seedbed.model.environment import is_ephemeral
-    from seedbed.project.lifetimes import is_recorded
+    from seedbed.model.environment import is_ephemeral, is_recorded
 
     context.environment = name
     environment = context.catalog.environment(name)

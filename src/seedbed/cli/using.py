@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from seedbed.errors import SeedbedError
-from seedbed.model.environment import SANDBOX
+from seedbed.model.environment import SANDBOX, is_recorded
 
 if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
@@ -38,8 +38,6 @@ def noted(context: CommandContext, kind: str, values: Mapping[str, Any]) -> Iter
 @contextmanager
 def used(context: CommandContext, environment: Environment) -> Iterator[None]:
     """Have it written down, while what is within this context goes on, that it uses `environment`."""
-    from seedbed.project.lifetimes import is_recorded
-
     if context.recorder is not None or not is_recorded(environment):
         yield
         return

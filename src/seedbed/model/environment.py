@@ -120,6 +120,14 @@ def is_ephemeral(environment: Environment) -> bool:
     return is_dev_name(environment.name) and environment.ephemeral and not environment.protected
 
 
+def is_recorded(environment: Environment) -> bool:
+    """Return whether the use of an environment is written down: it may be deleted, and there is a table for that."""
+    if environment.is_sandbox or not is_ephemeral(environment):
+        return False
+    has_table = environment.base or environment.access == "task" or environment.context.get(IMAGE)
+    return bool(has_table and environment.region)
+
+
 def require_ephemeral(environment: Environment, command: str) -> None:
     """Raise Refused, in the name of `command`, unless everything in `environment` may be deleted."""
     if not is_ephemeral(environment):

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from seedbed.aws.identity import require_account
 from seedbed.aws.items import Table
-from seedbed.model.environment import IMAGE, Environment, is_ephemeral
+from seedbed.model.environment import Environment
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.project.checkout import checkout
 from seedbed.project.targets import Targets
 from seedbed.remote.environments import Environments, Use
 from seedbed.remote.place import control_of
-
-
-def is_recorded(environment: Environment) -> bool:
-    """Return whether the use of an environment is written down: it may be deleted, and there is a table for that."""
-    if environment.is_sandbox or not is_ephemeral(environment):
-        return False
-    has_table = environment.base or environment.access == "task" or environment.context.get(IMAGE)
-    return bool(has_table and environment.region)
 
 
 def environments(targets: Targets, environment: Environment) -> Environments:

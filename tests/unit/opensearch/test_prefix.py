@@ -119,6 +119,30 @@ def test_what_may_reach_further_is_refused_before_it_is_sent(path: str) -> None:
         ),
         ("/_ingest/pipeline/p", {"processors": [{"script": {"source": "ctx._index = 'x'"}}]}),
         ("/_ingest/pipeline/p", {"processors": [{"foreach": {"processor": {"date_index_name": {}}}}]}),
+        (
+            "/_reindex",
+            {
+                "source": {"index": "a"},
+                "dest": {"index": "b"},
+                "script": {"source": "ctx._index = 'dev-ben.search.lessons'"},
+            },
+        ),
+        (
+            "/_reindex",
+            {
+                "source": {"index": "a"},
+                "dest": {"index": "b"},
+                "script": {"source": "ctx[params.f] = 'x'", "params": {"f": "_index"}},
+            },
+        ),
+        ("/_scripts/move", {"script": {"lang": "painless", "source": "ctx['_index'] = 'lessons'"}}),
+        ("/_search", {"query": {"match": {"pit": "x"}}}),
+        ("/_search", {"pit": None, "query": {"match_all": {}}}),
+        ("/_search", ["pit"]),
+        (
+            "/lessons/_search",
+            {"aggs": {"doc": {"filter": {"terms": {"by": {"index": "dev-ben.search.users", "id": "1"}}}}}},
+        ),
         ("/_snapshot/repository/one", {"indices": "lessons"}),
         ("/_snapshot/repository/one", {"include_global_state": False}),
     ],
@@ -246,6 +270,26 @@ def test_a_query_names_indexes_where_queries_can_and_nowhere_else() -> None:
     plain = comes("/lessons/_search", answer, asked)
     assert plain["hits"]["hits"][0]["_index"] == "lessons-1"
     assert plain["aggregations"]["each"]["buckets"] == [{"key": "lessons-1", "doc_count": 1}]
+
+
+def test_a_stored_script_of_a_search_and_one_that_changes_documents_leave() -> None:
+    for source in ("doc['_index'].value", "ctx._source.n = 1"):
+        body = {"script": {"lang": "painless", "source": source}}
+        assert body_of("/_scripts/s", body) == body
+    point = {"pit": {"id": "x"}, "query": {"match_all": {}}}
+    assert body_of("/_search", point) == point
+
+
+def test_names_of_aggregations_are_the_files_own() -> None:
+    asked = {
+        "aggs": {"doc": {"filter": {"term": {"_index": "lessons"}}}, "_index": {"terms": {"field": "by"}}}
+    }
+    assert body_of("/lessons/_search", asked) == {
+        "aggs": {
+            "doc": {"filter": {"term": {"_index": "dev-ana.search.lessons"}}},
+            "_index": {"terms": {"field": "by"}},
+        }
+    }
 
 
 def test_tasks_of_other_environments_are_not_seen() -> None:

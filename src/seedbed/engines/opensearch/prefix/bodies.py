@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from seedbed.engines.opensearch.prefix.names import Named, beyond
+from seedbed.engines.opensearch.prefix.names import Beyond, Named, beyond
 
 Body = Any
 Change = Callable[[Body, Named], Body]
@@ -28,8 +28,10 @@ _SETTINGS = frozenset(
 )
 _TEXT_QUERIES = frozenset({"query_string", "simple_query_string"})
 _LOOKUPS = frozenset({"indexed_shape", "percolate"})  # each may name the index that it looks into
+_AGGREGATIONS = frozenset({"aggs", "aggregations"})
 _UNTOUCHED = frozenset({"params", "document", "documents", "doc", "upsert"})
 _MOVES = re.compile(r"_index\b")
+_CHANGES = re.compile(r"\bctx\b")  # of a script that changes documents; one of a search has no such thing
 
 
 def pipeline(name: str, to: Named) -> str:
@@ -117,6 +119,8 @@ def _member(key: str, value: Any, to: Named) -> Any:
         return value
     if key == "_index":  # no field of a document can be called so
         return _strings(value, to)
+    if key in _AGGREGATIONS and isinstance(value, Mapping):  # whose names are the file's own: `doc`, `terms`
+        return {name: query(each, to) for name, each in value.items()}
     if key == "sort":
         return [_order(each, to) for each in value] if isinstance(value, list) else _order(value, to)
     if key == "indices_boost":
@@ -174,7 +178,9 @@ def _boosts(value: Any, to: Named) -> Any:
 
 
 def reindex(body: Body, to: Named) -> Body:
-    """Of `POST /_reindex`."""
+    """Of `POST /_reindex`. Raises Beyond for a script that may choose the index of a document."""
+    if any(_MOVES.search(each) for each in _texts(body.get("script"))):
+        raise _moving()
     found = query(body, to)
     source, target = found["source"], found["dest"]
     found["source"] = {**source, "index": _listed(source["index"], to)}
@@ -189,6 +195,19 @@ def update(body: Body, to: Named) -> Body:
     if not isinstance(body, Mapping) or not isinstance(body.get("script"), Mapping):
         return body
     return {**body, "script": _script(body["script"], to)}
+
+
+def stored_script(body: Body, to: Named) -> Body:
+    """Of a stored script. Raises Beyond for one that may choose an index: a copy or a pipeline may name it."""
+    del to
+    texts = list(_texts(body))
+    if any(map(_CHANGES.search, texts)) and any(map(_MOVES.search, texts)):
+        raise _moving()
+    return body
+
+
+def _moving() -> Beyond:
+    return beyond("a script chooses the index that is written to", "which one is not known from the file")
 
 
 def mget(body: Body, to: Named) -> Body:
@@ -229,7 +248,7 @@ def _processor(key: str, value: Any, to: Named) -> Any:
             "a processor chooses the index that is written to", "which one is not known from the file"
         )
     if key == "source" and isinstance(value, str) and _MOVES.search(value):
-        raise beyond("a script chooses the index that is written to", "which one is not known from the file")
+        raise _moving()
     if isinstance(value, Mapping):
         named: Mapping[str, Any] = processors(value, to)
         if key == "pipeline" and isinstance(named.get("name"), str):

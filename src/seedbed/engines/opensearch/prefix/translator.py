@@ -105,13 +105,15 @@ def _headers(names: Names, headers: Mapping[str, str]) -> Mapping[str, str]:
 def _body(names: Names, route: Route, path: str, body: bytes) -> bytes:
     if route.path[-1] == "_bulk":
         return _lines(names, body, is_named=len(route.path) > 1)
-    if route.path == ("_search",) and b'"pit"' not in body:
-        raise beyond("the search names no index", "it would look into theirs")
-    if not body or route.body is None:
-        return body
+    found: Any = None
     try:
-        found = _decode(body)
-        return _encode(route.body(found, names.outside))
+        if body and route.body is not None:
+            found = _decode(body)
+        if route.path == ("_search",) and not (
+            isinstance(found, dict) and isinstance(found.get("pit"), dict)
+        ):
+            raise beyond("the search names no index", "it would look into theirs")
+        return _encode(route.body(found, names.outside)) if body and route.body is not None else body
     except _STRANGE as error:
         raise beyond(
             f"the body of {path} is not understood", f"what it names is not known ({error})"

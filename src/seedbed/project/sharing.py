@@ -29,7 +29,10 @@ def _examined(plan: DatabasePlan, environment: Environment, catalog: Catalog) ->
     for action in plan.actions:
         if action.direction is Direction.UP:
             version = action.migration.version
-            more = engine.sharing_hazards(action.migration, database.options)
-            both = sorted((*hazards.get(version, ()), *more), key=lambda one: one.line)
-            hazards |= {version: tuple(both)} if both else {}
+            known = hazards.get(version, ())
+            told = {(each.code, each.line) for each in known}  # the session may have looked for the same
+            found = engine.sharing_hazards(action.migration, database.options)
+            more = [each for each in found if (each.code, each.line) not in told]
+            if more:
+                hazards[version] = tuple(sorted((*known, *more), key=lambda one: one.line))
     return replace(plan, hazards=hazards)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
 from seedbed.aws import rights
 from seedbed.aws.items import Table
+from seedbed.aws.objects import Bucket
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import Unreachable
 from seedbed.execution.stopping import Stop
@@ -26,12 +28,15 @@ from seedbed.model.sharing import Share
 from seedbed.project import Project
 from seedbed.project.collecting import Collected, Collector
 from seedbed.project.inventory import sites
+from seedbed.remote.control import Control
 from seedbed.remote.environments import Environments, Use
+from seedbed.remote.records import new_id
 from tests.support.afar import put_facts
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Policies, proxy
-from tests.support.projects import Ran, clean_environment, run
-from tests.support.remote import CALLER, make_records
+from tests.support.deployment.kills import killed_at_each_step
+from tests.support.projects import Ran, clean_environment, run, start
+from tests.support.remote import CALLER, asked, make_records
 from tests.support.servers import new_account
 
 _MANIFEST = """
@@ -154,6 +159,13 @@ class Account:
     def share(self, name: str, database: str = "user/postgres") -> None:
         self.server.shares.add(Share(self.platform, name, database))
 
+    def run_in(self, name: str) -> None:
+        """Have a worker carry out a run in an environment."""
+        control = Control(self.records.table, Bucket(self.world.cloud, self.records.table.name), name)
+        id_ = new_id()
+        assert control.create(id_, asked(name)) == ""
+        assert control.claim(id_, "local:1", "t") is not None
+
     def secret(self, name: str) -> None:
         secret = login_secret(self.platform, name, "user/postgres", "migrate")
         self.ask("secretsmanager", "create_secret", Name=secret, SecretString="{}")
@@ -232,6 +244,9 @@ def every_state(account: Account) -> None:
     account.share("dev-gone")
     account.secret("dev-gone")
     account.share("dev-lost")
+    account.stack("dev-busy")
+    account.record("dev-busy", marked=ago)
+    account.run_in("dev-busy")
     account.stack("dev-alone-1")
     account.stack("exp-1")
     account.stack("shared-dev")
@@ -251,6 +266,7 @@ FATES = {
     "dev-unknown": ("uncounted", "counted"),
     "dev-gone": ("due", "collected"),
     "dev-lost": ("unmarked", "marked"),
+    "dev-busy": ("used", ""),
     "dev-alone-1": ("kept", ""),
     "exp-1": ("kept", ""),
     "shared-dev": ("kept", ""),
@@ -357,6 +373,68 @@ def test_the_task_of_a_base_has_all_rights_that_collecting_takes(
         found = {name: each.done for name, each in account.collected().items()}
     assert found == {"dev-ana": "collected", "dev-gone": "collected", "dev-new": "counted"}
     assert judge.refused["task"] == set()
+
+
+@pytest.mark.slow
+def test_who_uses_an_environment_while_it_is_collected_keeps_what_it_has_in_the_base(
+    ministack_server: World, tmp_path: Path
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as aws:
+        account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
+        account.stack("dev-ana")
+        account.record("dev-ana", marked=DAY + 60)
+        account.share("dev-ana")
+        with ThreadPoolExecutor(1) as pool:
+            with aws.hold("DeleteStack") as held:
+                collecting = pool.submit(account.collected)
+                held.wait_until_inside()
+                account.records.touch("dev-ana", Use(CALLER, "env up"))
+            assert collecting.result()["dev-ana"].done == "lost"
+        assert account.records.about("dev-ana") is not None
+    assert account.server.dropped == []
+
+
+@pytest.mark.slow
+def test_what_is_destroyed_by_hand_leaves_no_record(account: Account) -> None:
+    account.stack("dev-ana")
+    account.stack("dev-ben")
+    for name in ("dev-ana", "dev-ben"):
+        account.record(name)
+    ran = account.call("destroy", "-e", "dev-ana", "--yes")
+    assert ran.code == 0, ran.everything
+    assert account.environments() == account.records.listed().keys() == {"dev-ben"}
+
+
+@pytest.mark.slow(30)
+@pytest.mark.parametrize("when", ["asked", pytest.param("answered", marks=pytest.mark.soak)])
+def test_killed_at_any_step_and_run_again_hours_later_it_ends_the_same(
+    ministack_server: World, tmp_path: Path, when: Literal["asked", "answered"]
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as aws:
+        account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
+        names = ("dev-ana", "dev-gone")
+        account.stack("dev-ana", "user", "video")
+        account.record("dev-ana", marked=DAY + 60)
+        account.record("dev-gone", marked=DAY + 60)
+        account.secret("dev-gone")
+        account.stack("dev-ben")
+        account.record("dev-ben", used=0)
+
+        def begin() -> subprocess.Popen[str]:
+            for each in names:
+                if account.records.about(each) is not None:  # hours later, who was killed is taken for dead
+                    account.records.table.update(f"environment#{each}", "about", "SET #taken = :no", no=0)
+            words = ("env", "gc", "--yes", "--most", "1000")
+            return start(tmp_path, *words, env=clean_environment(account.environ))
+
+        steps = killed_at_each_step(aws, world.account, begin, when)
+        assert {"DeleteStack", "DeleteSecret", "DeleteItem"} <= {each.split()[1] for each in steps}, steps
+        assert account.environments() == {"dev-ben"}
+        assert account.secrets() == []
+        assert account.records.listed().keys() == {"dev-ben"}
+        assert not any(account.records.about(each) for each in names)
 
 
 @pytest.mark.slow

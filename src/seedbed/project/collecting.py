@@ -91,6 +91,10 @@ class Collector:
         protected = protected_beside(self._platform, self._inventory.cloud.account)
         for each in sorted(found, key=lambda one: one.there.record.marked if one.there.record else 0.0):
             now = each.records.now() if each.records else time.time()
+            if each.is_listed_only and each.records:
+                if not self._dry_run:
+                    each.records.unlist(each.there.name)
+                continue
             expected = prospect(each.there, now, protected=protected)
             if self._dry_run:
                 yield Collected(each, expected)

@@ -48,6 +48,11 @@ class Found(Struct, frozen=True):
     shares: tuple[tuple[SharedServer, Share], ...] = ()
     secrets: tuple[str, ...] = ()
 
+    @property
+    def is_listed_only(self) -> bool:
+        """Whether nothing is there but the copy of a record that is gone; where it was looked at closely."""
+        return not (self.stacks or self.there.left or self.there.record)
+
 
 def sites(platform: Platform, *, every: bool = False) -> list[Environment]:
     """Return an environment for each account and region that ephemeral ones, or bases, are declared in.

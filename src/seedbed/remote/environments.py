@@ -145,8 +145,12 @@ class Environments:
         when = "attribute_not_exists(#id) OR #taker = :token" if token else ""
         is_gone = self.table.delete(environment_item(name), _ABOUT, when=when, **values)
         if is_gone:
-            self.table.delete(ENVIRONMENTS, name)
+            self.unlist(name)
         return is_gone
+
+    def unlist(self, name: str) -> None:
+        """Remove the copy of a record that is gone: whoever removed that was killed before this."""
+        self.table.delete(ENVIRONMENTS, name)
 
     # --- inside
 

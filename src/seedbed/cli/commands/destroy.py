@@ -8,7 +8,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
-from seedbed.errors import Refused, UsageError
+from seedbed.errors import ExitCode, Refused, SeedbedError, UsageError
 
 if TYPE_CHECKING:
     from seedbed.model.environment import Environment
@@ -45,7 +45,21 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], yes: b
         if environment.access == "task":
             _end_warm(context, environment)
         outcome = deploying.destroy(run, plan)
+    if not services and outcome.exit_code is ExitCode.DONE:
+        _forget(context, environment)
     context.finish(run, outcome)
+
+
+def _forget(context: CommandContext, environment: Environment) -> None:
+    """Remove the record of an environment that is gone from its base; its own table went with its stacks."""
+    from seedbed.project import lifetimes
+
+    if not environment.base:
+        return
+    try:
+        lifetimes.environments(context.project.targets, environment).remove(environment.name)
+    except SeedbedError as error:  # it is left behind, and collected
+        context.out.log(f"the record of {environment.name} is still there: {error.what}", level=-1)
 
 
 def _end_warm(context: CommandContext, environment: Environment) -> None:

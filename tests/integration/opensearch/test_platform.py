@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import BLOCKED, RequestFailed
+from tests.support.opensearch.beside import client as reached
+from tests.support.opensearch.beside import variables
 from tests.support.projects import Ran, run
 
 HERE = Path(__file__).parents[3] / "edtech" / "services" / "ai" / "opensearch"
@@ -46,9 +47,9 @@ Document = dict[str, Any]
 class Release:
     """A project of the ai service's OpenSearch alone, whose files come one after the other."""
 
-    def __init__(self, root: Path, endpoint: str) -> None:
+    def __init__(self, root: Path, settings: Mapping[str, str]) -> None:
         self._root = root
-        self._env = {"OPENSEARCH_ENDPOINT": endpoint}
+        self._env = variables(settings)
         self._to = root / "services" / "ai" / "opensearch"
         (self._to / "migrations").mkdir(parents=True)
         (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
@@ -162,15 +163,15 @@ def similar(client: Client, name: str, vector: Sequence[float]) -> list[str]:
 
 @pytest.fixture
 def client(opensearch_settings: Mapping[str, str]) -> Iterator[Client]:
-    with Client(Address(opensearch_settings["endpoint"])) as client:
-        yield client
+    with reached(opensearch_settings, opensearch_settings.get("prefix", "")) as asked:
+        yield asked
 
 
 def test_the_dimension_of_an_embedding_changes_while_applications_write(
     tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
 ) -> None:
     names = sorted(each.name for each in (HERE / "migrations").iterdir() if each.suffix in {".py", ".http"})
-    release = Release(tmp_path, opensearch_settings["endpoint"])
+    release = Release(tmp_path, opensearch_settings)
     mini, base = embedded("embedding_mini"), embedded("embedding_base")
     truth: dict[str, Document] = {}
     old = Application(client, {"embedding_mini": mini}, truth)
@@ -238,7 +239,7 @@ def titles(document: Document) -> str:
 def test_seeds_are_the_people_and_lessons_of_the_other_services(
     tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
 ) -> None:
-    release = Release(tmp_path, opensearch_settings["endpoint"])
+    release = Release(tmp_path, opensearch_settings)
     release.brings(*(each.name for each in (HERE / "migrations").iterdir()))
     release.run("apply")
     release.run("seed")

@@ -15,6 +15,7 @@ from seedbed.model.platform import DatabaseId, Field, Reference
 from seedbed.model.verification import Verdict, Verification
 from tests.support.aws_proxy import Call, Proxy, proxy
 from tests.support.aws_proxy.http import Response
+from tests.support.opensearch.beside import OURS
 from tests.support.opensearch.stage import Stage, stage
 from tests.support.verified_sessions import require_no_verdict, verified
 
@@ -59,7 +60,7 @@ def searches(index: str, *, is_page: int, after: int = 0) -> Callable[[Call], bo
     seen, points = count(), set[str]()
 
     def fits(call: Call) -> bool:
-        path = call.request.target.partition("?")[0]
+        path = call.request.target.partition("?")[0].replace(OURS, "")
         if path == f"/{index}/_search/point_in_time":
             points.add(index)
         elif path.endswith("/_search/point_in_time") and call.request.method == "POST":
@@ -100,9 +101,12 @@ def test_where_searches_are_refused_in_the_middle_there_is_no_verdict(
 
 
 def test_what_could_not_be_made_visible_is_not_taken_for_missing(aws: Proxy, here: Stage) -> None:
-    refreshes = "/users/_refresh"
-    with aws.answer(lambda call: call.request.target.startswith(refreshes), refusing(429)):
+
+    def refreshes(call: Call) -> bool:
+        return call.request.target.replace(OURS, "").startswith("/users/_refresh")
+
+    with aws.answer(refreshes, refusing(429)):
         require_no_verdict(found(here), ExitCode.FAILED)
-    with aws.answer(lambda call: call.request.target.startswith(refreshes), refusing(403)) as denied:
+    with aws.answer(refreshes, refusing(403)) as denied:
         assert found(here).references[0].orphans == 3
     assert denied.hits

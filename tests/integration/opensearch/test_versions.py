@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.address import Address
 from seedbed.engines.opensearch.wire.client import Client
+from tests.support.opensearch.beside import client, variables
 from tests.support.projects import Ran, run
 
 MANIFEST = """
@@ -77,8 +77,8 @@ def school(opensearch_settings: Mapping[str, str], tmp_path: Path) -> Iterator[S
     (tmp_path / "services" / "ai" / "opensearch" / "migrations").mkdir(parents=True)
     (tmp_path / "seedbed.toml").write_text(MANIFEST)
     (tmp_path / "services" / "ai" / "opensearch" / "indexes.toml").write_text(INDEXES)
-    with Client(Address(opensearch_settings["endpoint"])) as client:
-        yield School(tmp_path, client, {"OPENSEARCH_ENDPOINT": opensearch_settings["endpoint"]})
+    with client(opensearch_settings, opensearch_settings.get("prefix", "")) as asked:
+        yield School(tmp_path, asked, variables(opensearch_settings))
 
 
 def test_a_rebuild_keeps_the_version_and_so_does_its_revert(school: School) -> None:

@@ -30,6 +30,12 @@ def client(settings: Mapping[str, str], prefix: str = "") -> Iterator[Client]:
         yield made
 
 
+def variables(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which a command reaches what `settings` describe."""
+    named = {"endpoint": "OPENSEARCH_ENDPOINT", "prefix": "OPENSEARCH_PREFIX"}
+    return {named[key]: value for key, value in settings.items() if key in named}
+
+
 @contextmanager
 def beside_another(settings: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """Yield the settings of our part. Afterwards the other has what it had, and what is new is in ours."""

@@ -292,6 +292,13 @@ def test_names_of_aggregations_are_the_files_own() -> None:
     }
 
 
+def test_a_search_by_a_stored_script_names_it_below_the_prefix() -> None:
+    assert body_of("/lessons/_search/template", {"id": "similar", "params": {"id": "x"}}) == {
+        "id": "dev-ana.search.similar",
+        "params": {"id": "x"},
+    }
+
+
 def test_tasks_of_other_environments_are_not_seen() -> None:
     asked = sent(ANA, "/_reindex", b"", headers={"X-Opaque-Id": "seedbed:search/opensearch:1:1:m"})
     mark = asked.headers["X-Opaque-Id"]

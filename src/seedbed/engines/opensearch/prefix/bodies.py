@@ -210,6 +210,11 @@ def _moving() -> Beyond:
     return beyond("a script chooses the index that is written to", "which one is not known from the file")
 
 
+def stored(body: Body, to: Named) -> Body:
+    """Of a search by a stored script."""
+    return _script(body, to) if isinstance(body, Mapping) else body
+
+
 def mget(body: Body, to: Named) -> Body:
     """Of `POST /index/_mget`: an item may name its index."""
     if not isinstance(body, Mapping) or not isinstance(body.get("docs"), list):

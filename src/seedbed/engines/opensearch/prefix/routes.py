@@ -79,6 +79,7 @@ ROUTES = (
     _route("/{index}/_count", bodies.query),
     _route("/{index}/_search", bodies.query, searches=True),
     _route("/{index}/_search/point_in_time"),
+    _route("/{index}/_search/template", bodies.stored),
     _route("/{index}/_mget", bodies.mget),
     _route("/{index}/_doc"),
     _route("/{index}/_doc/{*id}"),

@@ -376,13 +376,13 @@ def test_the_task_of_a_base_has_all_rights_that_collecting_takes(
 
 
 @pytest.mark.slow
-def test_who_uses_an_environment_while_it_is_collected_keeps_what_it_has_in_the_base(
+def test_who_uses_an_environment_while_it_is_collected_keeps_what_is_left_of_it(
     ministack_server: World, tmp_path: Path
 ) -> None:
     world = replace(ministack_server, account=new_account())
     with proxy(world.endpoint) as aws:
         account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
-        account.stack("dev-ana")
+        account.stack("dev-ana", "course", "user")
         account.record("dev-ana", marked=DAY + 60)
         account.share("dev-ana")
         with ThreadPoolExecutor(1) as pool:
@@ -392,6 +392,7 @@ def test_who_uses_an_environment_while_it_is_collected_keeps_what_it_has_in_the_
                 account.records.touch("dev-ana", Use(CALLER, "env up"))
             assert collecting.result()["dev-ana"].done == "lost"
         assert account.records.about("dev-ana") is not None
+        assert account.environments() == {"dev-ana"}  # one of its two stacks
     assert account.server.dropped == []
 
 

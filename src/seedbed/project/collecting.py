@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from seedbed.deployment.child import StopSignal
 from seedbed.deployment.destroy import DestroyScope
 from seedbed.deployment.stacks import Stacks
 from seedbed.engines.sharing import SharedServer
-from seedbed.errors import SeedbedError, Unavailable
+from seedbed.errors import Interrupted, SeedbedError, Unavailable, UsageError
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener, TargetFailed
 from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
@@ -142,7 +142,7 @@ class Collector:
         assert records is not None
         require_ephemeral(environment, "env gc")
         try:
-            self._delete_stacks(environment)
+            self._delete_stacks(environment, records)
             if not environment.base:
                 return "collected"  # its table went with its stacks
             if not records.is_taken(name, self._token):
@@ -153,12 +153,17 @@ class Collector:
                 secrets.delete(self._inventory.cloud, secret)
         except SeedbedError:
             with suppress(SeedbedError):
+                if not records.is_taken(name, self._token):
+                    return "lost"
                 records.give_back(name, self._token)
             raise
         return "collected" if records.remove(name, token=self._token) else "lost"
 
-    def _delete_stacks(self, environment: Environment) -> None:
-        """Delete the stacks of an environment. Raises Unavailable where one stays, and what `plan_destroy` does."""
+    def _delete_stacks(self, environment: Environment, records: Environments) -> None:
+        """Delete the stacks of an environment, as long as nobody uses it.
+
+        Raises Unavailable where one stays, and what `plan_destroy` does.
+        """
         scope = DestroyScope(
             environment,
             self._inventory.cloud,
@@ -175,7 +180,8 @@ class Collector:
                 failed.append(event)
             self._listener(event)
 
-        plan = destruction.plan_destroy(scope, listen, self._stop)
+        stop = _WhileTaken(self._stop, records, environment.name, self._token)
+        plan = destruction.plan_destroy(scope, listen, stop)
         deleting.carry_out(plan)
         if left := scope.found(Stacks(self._inventory.cloud)):
             raise Unavailable(
@@ -183,6 +189,29 @@ class Collector:
                 because=f"it is {left[0].status}",
                 try_="the next collection goes on with it",
             )
+
+
+class _WhileTaken(Struct, frozen=True):
+    """Stops deletions as `stop` does, and once somebody uses the environment that they are of."""
+
+    stop: StopSignal
+    records: Environments
+    name: str
+    token: str
+
+    def check(self) -> None:
+        self.stop.check()
+        with suppress(UsageError):  # its own table went with its stacks
+            if not self.records.is_taken(self.name, self.token):
+                raise Interrupted(
+                    f"{self.name} is used again", because="what is left of it is not deleted any more"
+                )
+
+    def mark(self, error: SeedbedError) -> SeedbedError:
+        return self.stop.mark(error)
+
+    def watching(self, session: Any) -> AbstractContextManager[None]:
+        return self.stop.watching(session)
 
 
 def _day(now: float) -> str:

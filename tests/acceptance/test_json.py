@@ -104,6 +104,12 @@ class Site:
     def applied(self) -> None:
         assert self.run("apply", *E)[0] == 0
 
+    def base(self) -> None:
+        """Declare a base, and be its task."""
+        text = '[environments.shared-dev]\naccount = "222222222222"\nregion = "eu-central-1"\nbase = true\n'
+        (self.root / "seedbed.toml").write_text(f"{MANIFEST}\n{text}", encoding="utf-8")
+        self.patch.setattr("seedbed.cli.context.travels", lambda *_, **__: False)
+
     def rows(self) -> None:
         self.migration(
             "20260101000002_rows", '# migrate:up\nput carts 7 {"size": 1}\n# migrate:down\ndelete carts 7\n'
@@ -515,6 +521,18 @@ CASES: dict[str, list[Case]] = {
     "env gc": [Case("--dry-run", "collection", 0), Case("more", "error", 2)],
     "env keep": [Case("dev-test", "lifetime", 0, "recorded"), Case("sandbox", "error", 2)],
     "env touch": [Case("dev-test", "lifetime", 0, "recorded"), Case("staging", "error", 2)],
+    **{
+        f"share {verb}": [
+            Case(f"{what} -e shared-dev", "shares", code, "base"),
+            Case(f"{what} -e dev-test", "error", 2),
+        ]
+        for verb, what, code in (
+            ("make", "dev-ana shop/memory", 2),
+            ("keep", "dev-ana shop/memory", 2),
+            ("list", "", 0),
+            ("drop", "dev-ana", 0),
+        )
+    },
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),

@@ -27,6 +27,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
+from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -87,6 +88,7 @@ def examples() -> dict[str, Document]:
         CollectionDocument.of(samples.collected()[3:5], (), most=5, dry_run=False, command="env gc"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         UpDocument.of(samples.arrival(), "env up"),
+        SharesDocument.of("shared-dev", samples.shares(), "share make"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
         samples.image(),

@@ -28,6 +28,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
+from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -88,6 +89,8 @@ EVERY: list[Document] = [
     LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
     LifetimeDocument.of("dev-ben", EnvironmentRecord(name="dev-ben", keep=True), 0.0, "env keep"),
     UpDocument.of(samples.arrival(), "env up"),
+    SharesDocument.of("shared-dev", samples.shares(), "share make"),
+    SharesDocument.of("shared-dev", [], "share list"),
     UpDocument.of(samples.stopped_on_the_way(), "env up"),
     RunsDocument.of("staging", samples.runs(), "runs list"),
     RunsDocument.of("staging", (), "runs list"),

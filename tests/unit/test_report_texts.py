@@ -19,6 +19,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
+from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -58,6 +59,7 @@ from seedbed.report.text.reading import reading_text
 from seedbed.report.text.runs import runs_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
+from seedbed.report.text.sharing import shares_text
 from seedbed.report.text.status import status_text
 from seedbed.report.text.verification import verification_text
 from seedbed.report.text.verified import verified_text
@@ -172,6 +174,8 @@ PAGES: dict[str, Page] = {
     "costs-none": cost_text(samples.costs_none()),
     "costs-unpriced": cost_text(samples.costs_unpriced()),
     "up_in_part": up_text(UpDocument.of(samples.arrival(), "env up")),
+    "shares": shares_text(SharesDocument.of("shared-dev", samples.shares(), "share make")),
+    "shares_none": shares_text(SharesDocument.of("shared-dev", [], "share list")),
     "up": up_text(UpDocument.of(samples.arrived(), "env up")),
     "up_stopped": up_text(UpDocument.of(samples.stopped_on_the_way(), "env up")),
     "connections": connections_text(ConnectionsDocument.of("sandbox", samples.connections(), "env up")),

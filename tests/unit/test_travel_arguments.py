@@ -37,7 +37,8 @@ TRAVELLING = {name: each for name, each in EVERY.items() if kind_of(each) is not
 def test_every_command_says_what_it_does_with_databases() -> None:
     reads = {name for name, each in EVERY.items() if kind_of(each) is CommandKind.READS}
     writes = {name for name, each in EVERY.items() if kind_of(each) is CommandKind.WRITES}
-    assert reads == {"dump", "plan", "status", "verify"}
+    shares = {f"share {each}" for each in ("make", "keep", "list", "drop")}
+    assert reads == {"dump", "plan", "status", "verify", *shares}
     assert writes == {"apply", "repair", "reset", "restore", "revert", "seed"}
 
 

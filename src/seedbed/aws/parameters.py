@@ -73,6 +73,18 @@ def _resolved(cloud: Cloud, parameter: dict[str, Any], secrets: dict[str, dict[s
     return Secret(str(value))
 
 
+def member(cloud: Cloud, name: str, key: str) -> Secret:
+    """Return the member `key` of the JSON secret `name`. Raises UsageError for one that is not there."""
+    members = _secret(cloud, name, name)
+    if not isinstance(members.get(key), str):
+        raise UsageError(
+            f"the secret {name} has no member {key!r}",
+            because=f"what it has is: {', '.join(sorted(members)) or 'nothing'}",
+            try_=Hint("have it written anew: ", call("deploy")),
+        )
+    return Secret(str(members[key]))
+
+
 def _secret(cloud: Cloud, arn: str, pointer: str) -> dict[str, Any]:
     """Return the members of the JSON secret `arn`; its text never enters a message."""
     text = _ask(cloud, "secretsmanager", "GetSecretValue", SecretId=arn).get("SecretString", "")

@@ -140,6 +140,9 @@ def _by_task(
     stop: Stop,
 ) -> Fill:
     """Return what fills databases that only a task reaches."""
+    from msgspec.structs import replace
+
+    from seedbed.cli import sharing
     from seedbed.cli.travel.apart import carried
 
     everything = [each.id for each in context.catalog.databases()]
@@ -153,7 +156,11 @@ def _by_task(
             "engines": engines,
             "seeds": True,
         }
-        return carried(context, "apply", values, listener=listener, stop=stop.request)
+        made = sharing.make(context, environment, sharing.on_base(context, environment, names), stop)
+        if made.errors:
+            return made
+        filled, _ = carried(context, "apply", values, listener=listener, stop=stop.request)
+        return replace(filled, changed=made.changed)
 
     return by_task
 

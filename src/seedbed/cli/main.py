@@ -37,6 +37,7 @@ COMMANDS = {
     "runs": ("runs", "List, follow or stop what runs in a task inside the network."),
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
+    "share": ("share", "Make, list or drop what environments have on the servers of their base."),
     "status": ("status", "Show every migration of every database and its state."),
     "verify": ("verify", "Check that ids lead to rows of other databases, and that expectations hold."),
 }

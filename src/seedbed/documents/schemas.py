@@ -25,6 +25,7 @@ from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
+from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -45,6 +46,7 @@ _TYPES: tuple[type[Document], ...] = (
     LifetimeDocument,
     UpDocument,
     CollectionDocument,
+    SharesDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

@@ -77,6 +77,12 @@ def written(
     return ConnectionSettings(found, {name: each for name, each in settings.items() if name not in carried})
 
 
+def told(wanted: Wanted, environ: Mapping[str, str]) -> Settings:
+    """Return what variables tell of one database, with its prefix or without, whatever is missing."""
+    given = {name: value for name, value in environ.items() if value}
+    return _settings(wanted, given, bare_allowed=True)
+
+
 def are_silent(wanted: Wanted, environ: Mapping[str, str], *, alone: bool) -> bool:
     """Return whether no variable of its own says where a database that needs some is."""
     own = [each for each in wanted.variables if not each.shared]

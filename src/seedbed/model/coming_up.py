@@ -42,10 +42,14 @@ class ServiceOutcome(Struct, frozen=True):
 
 
 class Filled(Struct, frozen=True):
-    """What applying and seeding did: to single databases, and what ended it as a whole."""
+    """What applying and seeding did: to single databases, and what ended it as a whole.
+
+    `changed`: something was made besides, as databases on the server of a base are.
+    """
 
     outcome: Outcome = Outcome()
     errors: tuple[SeedbedError, ...] = ()
+    changed: bool = False
 
 
 class Arrival(Struct, frozen=True):
@@ -57,11 +61,12 @@ class Arrival(Struct, frozen=True):
     services: tuple[ServiceOutcome, ...]
     errors: tuple[SeedbedError, ...] = ()
     seconds: float = 0.0
+    made: bool = False  # something besides: what a database of its own would have had in its stack
 
     @property
     def changed(self) -> bool:
         """Whether anything of this run stayed anywhere."""
-        return self.stacks.changed or self.databases.changed
+        return self.made or self.stacks.changed or self.databases.changed
 
     @property
     def exit_code(self) -> ExitCode:

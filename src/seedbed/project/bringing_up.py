@@ -121,6 +121,7 @@ class _Coming:
         self._databases: dict[str, Outcome] = {}
         self._services: dict[str, ServiceOutcome] = {}
         self._began = steps.clock()
+        self._made = False
 
     def deploy(self) -> None:
         try:
@@ -161,6 +162,7 @@ class _Coming:
 
     def fill(self, batch: Sequence[ServicePart]) -> None:
         filled = self._steps.fill([each for part in batch for each in part.databases])
+        self._made = self._made or filled.changed
         refused = _guilty(filled.errors, batch)
         if filled.errors and not (refused and filled.outcome == Outcome()):
             refused = [
@@ -214,6 +216,7 @@ class _Coming:
             tuple(services),
             tuple(self.errors),
             self._steps.clock() - self._began,
+            self._made,
         )
 
 

@@ -56,6 +56,24 @@ def write_copying_app(root: Path, assembly: Path) -> None:
     (root / "cdk" / "cdk.json").write_text(json.dumps(app))
 
 
+_CHOOSING = """
+import json, os, shutil
+made = {made!r}
+shutil.copytree(
+    made[json.loads(os.environ["CDK_CONTEXT_JSON"])["environment"]], os.environ["CDK_OUTDIR"], dirs_exist_ok=True
+)
+"""
+
+
+def write_app_of_several(root: Path, assemblies: Mapping[str, Path]) -> None:
+    """Give the platform in `root` an app that copies the assembly of the environment that is asked for."""
+    (root / "cdk").mkdir(exist_ok=True)
+    (root / "cdk" / "app.py").write_text(
+        _CHOOSING.format(made={name: str(path) for name, path in assemblies.items()})
+    )
+    (root / "cdk" / "cdk.json").write_text(json.dumps({"app": "python3 app.py", "versionReporting": False}))
+
+
 @dataclass(frozen=True, slots=True)
 class Synthesised:
     """A stack of an assembly."""

@@ -19,7 +19,7 @@ from seedbed.model.environment import SANDBOX, require_ephemeral
 if TYPE_CHECKING:
     from seedbed.documents.environments import ConnectionsDocument
     from seedbed.documents.inventory import ThereEntry
-    from seedbed.model.environment import EnvironmentPattern
+    from seedbed.model.environment import Environment, EnvironmentPattern
     from seedbed.model.platform import Database
 
 
@@ -114,6 +114,7 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
     else:
         require_ephemeral(environment, "destroy")
         _go_on_with(context, "destroy", env=name, yes=yes)
+        _drop_shares(context, environment)
 
 
 @command.command("list", short_help="List environments: declared, there, and left behind.")
@@ -215,6 +216,17 @@ def _down_sandbox(context: CommandContext) -> None:
         context.out.result("no server of the sandbox was running")
     if busy:
         context.out.result(f"still used by another command: {', '.join(busy)}")
+
+
+def _drop_shares(context: CommandContext, environment: Environment) -> None:
+    """Drop what the environment has on the servers of its base, once nothing of its own uses that any more."""
+    from seedbed.cli import sharing
+    from seedbed.execution.stopping import Stop
+
+    failed = sharing.drop(context, environment, Stop())
+    for each in failed:
+        context.fail(each)
+    context.leave(exit_code(failed, changed=context.is_changed))
 
 
 def _go_on_with(context: CommandContext, name: str, **given: Any) -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _ABOUT_BASES = frozenset({"share"})  # what travels to a base: groups, or commands, by name
 
 
+def is_about_base(command: str) -> bool:
+    """Return whether a command is carried out by the task of a base, which needs no files of its caller."""
+    return command.partition(" ")[0] in _ABOUT_BASES
+
+
 def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, detach: bool) -> bool:
     """Return whether the databases are reached by a task, and this process is not it.
 
@@ -35,11 +40,11 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
         )
     except SeedbedError:
         return False
-    if environment is not None and context.command.partition(" ")[0] not in _ABOUT_BASES:
+    if environment is not None and not is_about_base(context.command):
         from seedbed.project.protection import require_databases
 
         require_databases(context.project.platform, environment)
-    if environment is None or environment.access != "task":
+    if environment is None or not (environment.access == "task" or environment.is_base):
         if detach:
             raise UsageError(
                 f"--detach has no effect in {context.environment}",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 
 from seedbed import errors as tree
@@ -26,7 +27,6 @@ from seedbed.remote.stopping import Stopping
 
 if TYPE_CHECKING:
     from seedbed.model.event import Event, Listener
-    from seedbed.remote.control import Control
     from seedbed.remote.records import Run
 
 
@@ -37,10 +37,10 @@ def carried(
     *,
     listener: Listener,
     stop: Callable[[ExitCode], None],
-) -> Filled:
-    """Return what the command `name`, called with `values`, did in the task of its environment. Raises nothing of ours.
+) -> tuple[Filled, bytes]:
+    """Return what the command `name`, called with `values`, did in the task of its environment, and its document.
 
-    `listener` is told its events; `stop` of Ctrl-C and SIGTERM, which reach the run, too.
+    `listener` is told its events; `stop` of Ctrl-C and SIGTERM, which reach the run, too. Raises nothing of ours.
     """
     part = _part(context, name, str(values["env"]))
     events: list[Event] = []
@@ -55,7 +55,7 @@ def carried(
 
     try:
         with client.signals(stop) as pressed:
-            command = import_module(f"seedbed.cli.commands.{name}").command
+            command = _command(name)
             control, tasks, started = client.begun(part, command, kind_of(command), values, Parcel(), pressed)
             stopping = Stopping(
                 control, tasks, started.run.id, interactive=context.can_ask, tell=context.out.log
@@ -65,9 +65,17 @@ def carried(
             run = Following(
                 control, tasks, started.run.id, entry=entry, tell=waiting, stopping=stopping
             ).to_the_end()
-        return Filled(fold(events), _errors(control, run, events))
+        document = control.fetch(run.id, run.document) if run.document is not None else b""
+        return Filled(fold(events), _errors(run, document, events)), document
     except SeedbedError as error:
-        return Filled(fold(events), error.errors)
+        return Filled(fold(events), error.errors), b""
+
+
+def _command(name: str) -> click.Command:
+    """Return the command of that name, which may be in a group: `share make`."""
+    module, _, below = name.partition(" ")
+    found: click.Command = import_module(f"seedbed.cli.commands.{module}").command
+    return found.commands[below] if below and isinstance(found, click.Group) else found
 
 
 def _part(context: CommandContext, name: str, environment: str) -> CommandContext:
@@ -83,24 +91,23 @@ def _part(context: CommandContext, name: str, environment: str) -> CommandContex
     return part
 
 
-def _errors(control: Control, run: Run, events: list[Event]) -> tuple[SeedbedError, ...]:
+def _errors(run: Run, document: bytes, events: list[Event]) -> tuple[SeedbedError, ...]:
     """Return what ended a run that is over, besides what its events tell."""
     code = code_of(run.exit_code)
     outcome = fold(events)
     if code in {ExitCode.DONE, outcome.exit_code}:
         return ()
-    if run.document is not None:
-        data = control.fetch(run.id, run.document)
+    if document:
         try:
-            return tuple(map(_raised, msgspec.json.decode(data, type=ErrorDocument).errors))
-        except msgspec.ValidationError:  # a document of its own: targets have their errors
+            return tuple(map(raised, msgspec.json.decode(document, type=ErrorDocument).errors))
+        except msgspec.ValidationError:  # a document of its own
             pass
     error = SeedbedError(f"run {run.id} ended with exit code {int(code)}", because=run.because)
     error.exit_code = code
     return (error,)
 
 
-def _raised(entry: ErrorEntry) -> SeedbedError:
+def raised(entry: ErrorEntry) -> SeedbedError:
     """Return an error of a document as it was."""
     found = getattr(tree, entry.kind, SeedbedError)
     kind = found if isinstance(found, type) and issubclass(found, SeedbedError) else SeedbedError

@@ -31,6 +31,8 @@ def arguments(
             continue
         if isinstance(param, click.Option):
             given += _of_option(param, value)
+        elif isinstance(value, tuple):
+            alone += map(_text, value)
         elif not _is_default(param, value):
             alone.append(_text(value))
     if any(each.startswith("-") for each in alone):

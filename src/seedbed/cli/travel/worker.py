@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from seedbed.cli.context import CommandContext, CommandKind, kind_of
+from seedbed.cli.travel import is_about_base
 from seedbed.cli.travel import parcel as parcels
 from seedbed.cli.travel.arguments import placed
 from seedbed.cli.travel.recorder import Recorder, Renaming
@@ -139,7 +140,7 @@ class _Work:
             known = context.exhausted(error)
             return int(context.fail(known) if known else context.crash())
         said = ["-v"] * ask.terminal.verbose + ["-q"] * ask.terminal.quiet + ["--color", ask.terminal.color]
-        return main.run([*said, ask.command, *words], {"recorder": recorder})
+        return main.run([*said, *ask.command.split(), *words], {"recorder": recorder})
 
     def _platform(self, directory: str | None) -> Path:
         """Return where the platform's files are. Raises Refused unless they are those of the client."""
@@ -151,6 +152,8 @@ class _Work:
             root = self._scratch / "platform"
             root.mkdir()
             unpack(self._control.files(ask.files), root)
+        if is_about_base(ask.command):  # it is told names alone, and callers are of other commits
+            return root
         from seedbed.project import Project
 
         databases = Project.open(root).platform.databases
@@ -165,7 +168,11 @@ def _command(ask: Ask) -> click.Command:
     """
     from seedbed.cli import main
 
-    command = main.cli.get_command(click.Context(main.cli), ask.command)
+    command: click.Command | None = main.cli
+    for word in ask.command.split(" "):
+        command = (
+            command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+        )
     if command is None or isinstance(command, click.Group) or kind_of(command) is CommandKind.LOCAL:
         raise Refused(
             f"a task does not carry out {ask.command!r}",

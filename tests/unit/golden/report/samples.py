@@ -79,6 +79,7 @@ from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Unverified
 from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
+from seedbed.model.sharing import Share, ShareOutcome
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.verification import (
     ExpectationResult,
@@ -828,6 +829,18 @@ def stopped_on_the_way() -> Arrival:
     return Arrival(
         "dev-ana", Outcome(), Outcome(), (skipped,), (Interrupted("stopped", because="Ctrl-C"),), 3.0
     )
+
+
+def shares() -> list[ShareOutcome]:
+    """What making the databases of an environment on the servers of a base did; one could not be made."""
+    return [
+        ShareOutcome(Share("shop", "dev-ana", "search/opensearch")),
+        ShareOutcome(Share("shop", "dev-ana", "user/postgres"), "database dev_ana_user_db, empty"),
+        ShareOutcome(
+            Share("shop", "dev-ana", "payment/postgres"),
+            error=Unreachable("no connection to the server", because="timeout expired", try_="try again"),
+        ),
+    ]
 
 
 PYTHON = f"python:3.13-slim@sha256:{'b' * 64}"

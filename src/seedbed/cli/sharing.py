@@ -1,0 +1,101 @@
+"""What `env up` and `env down` have done on the servers of a base: by its task, which alone may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from seedbed.errors import SeedbedError, UsageError
+
+if TYPE_CHECKING:
+    from seedbed.cli.context import CommandContext
+    from seedbed.documents.sharing import SharesDocument
+    from seedbed.execution.stopping import Stop
+    from seedbed.model.coming_up import Filled
+    from seedbed.model.environment import Environment
+    from seedbed.model.event import Event
+
+
+def on_base(context: CommandContext, environment: Environment, databases: Sequence[str]) -> list[str]:
+    """Return those of `databases` that lie on a server of the base of `environment`."""
+    from seedbed.engines.sharing import SupportsSharing
+
+    found = [context.catalog.database(each) for each in databases]
+    return [
+        each.id
+        for each in found
+        if environment.lies_in_base(each.service, each.engine)
+        and isinstance(context.catalog.engine(each.engine), SupportsSharing)
+    ]
+
+
+def make(context: CommandContext, environment: Environment, databases: Sequence[str], stop: Stop) -> Filled:
+    """Return how it ended that what `databases` lack was made; nothing is asked of AWS where there are none."""
+    from msgspec.structs import replace
+
+    from seedbed.model.coming_up import Filled
+
+    if not databases:
+        return Filled()
+    filled, document = _carried(context, environment, "share make", databases, stop)
+    if document is None:
+        return filled
+    for each in document.shares:
+        if each.what:
+            context.out.log(f"{each.database}  {each.what}")
+    return replace(filled, changed=document.changed)
+
+
+def drop(context: CommandContext, environment: Environment, stop: Stop) -> tuple[SeedbedError, ...]:
+    """Have all dropped that `environment` has on the servers of its base, say what that was, and return what failed."""
+    if not environment.base or not _has_records(context, environment):
+        return ()
+    filled, document = _carried(context, environment, "share drop", (), stop)
+    for each in document.shares if document else ():
+        if not each.error:
+            context.out.log(f"{each.database}  {each.what or 'nothing was there'}")
+    if document and document.changed:
+        context.mark_changed()
+    return filled.errors
+
+
+def _has_records(context: CommandContext, environment: Environment) -> bool:
+    """Return whether the base of `environment` is deployed: else there is no server that has anything."""
+    from seedbed.remote.place import control_of
+
+    try:
+        cloud = context.project.targets.cloud(environment)
+        control_of(cloud, context.project.platform.name, environment)
+    except UsageError:
+        return False
+    return True
+
+
+def _carried(
+    context: CommandContext, environment: Environment, command: str, databases: Sequence[str], stop: Stop
+) -> tuple[Filled, SharesDocument | None]:
+    """Return how a command ended, with the errors of single databases, and its document where it has one."""
+    from msgspec.structs import replace
+
+    from seedbed.cli.travel.apart import carried, raised
+    from seedbed.documents.sharing import SharesDocument
+
+    values = {"env": environment.base, "name": environment.name, "databases": tuple(databases)}
+    filled, data = carried(context, command, values, listener=_ignore, stop=stop.request)
+    try:
+        document = msgspec.json.decode(data, type=SharesDocument)
+    except msgspec.DecodeError:
+        return filled, None
+    errors = []
+    for each in document.shares:
+        if each.error is not None:
+            error = raised(each.error)
+            error.target = each.database
+            errors.append(error)
+    return replace(filled, errors=tuple(errors)), document
+
+
+def _ignore(_: Event) -> None:
+    """There are none: what was done is in the document."""

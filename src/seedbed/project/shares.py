@@ -1,0 +1,182 @@
+"""What environments have on the servers of their base: made, copied, listed and dropped by who reaches those servers.
+
+That is the base's own task. It is told names alone: what a part is called follows from them, and the passwords of its
+logins are in secrets that are found by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from seedbed.engines.sharing import SharedServer, SupportsSharing
+from seedbed.environments import variables
+from seedbed.errors import Refused, SeedbedError, StepFailed, UsageError, as_one
+from seedbed.model.environment import Environment, is_dev_name
+from seedbed.model.names import RESERVED, login_secret
+from seedbed.model.secret import Secret
+from seedbed.model.sharing import Share, ShareOutcome, SharePart
+from seedbed.project.targets import Targets
+
+_SECRETS = {
+    "user": "migrate",
+    "app_user": "app",
+}  # by the setting that names a login, which secret has its password
+_PASSWORD = "password"  # noqa: S105  the member of such a secret
+
+
+class Shares:
+    """The servers of `base`, and what is done there for one environment at a time."""
+
+    def __init__(self, targets: Targets, base: Environment) -> None:
+        """Raises UsageError where `base` is none."""
+        if not base.is_base:
+            raise UsageError(
+                f"{base.name} is no base",
+                because="only what lies in a base is on a server that it shares",
+                try_="name the environment that others name with base = …",
+            )
+        self._targets, self._catalog, self._base = targets, targets.catalog, base
+
+    @property
+    def engines(self) -> list[str]:
+        """The engines of the platform whose servers are shared, sorted."""
+        names = sorted({each.engine for each in self._catalog.platform.databases})
+        return [each for each in names if isinstance(self._catalog.engine(each), SupportsSharing)]
+
+    def make(self, environment: str, parts: Sequence[SharePart]) -> list[ShareOutcome]:
+        """Make what `parts` lack, and return how it ended for each."""
+
+        def make(server: SharedServer, share: Share, part: SharePart) -> str:
+            return server.make(share, self._logins(share), template=part.template)
+
+        return self._each(environment, parts, make)
+
+    def keep(self, environment: str, parts: Sequence[SharePart]) -> list[ShareOutcome]:
+        """Keep what `parts` hold as their templates, where that can be, and return how it ended for each."""
+
+        def keep(server: SharedServer, share: Share, part: SharePart) -> str:
+            if not part.template or part.template in server.templates():
+                return ""
+            return f"kept as template {part.template}" if server.keep(share, part.template) else ""
+
+        return self._each(environment, parts, keep)
+
+    def drop(self, environment: str, parts: Sequence[SharePart] = ()) -> list[ShareOutcome]:
+        """Drop `parts`, none named: all that `environment` has, and return how it ended for each.
+
+        What is still there after that has failed.
+        """
+        outcomes: list[ShareOutcome] = []
+        if not parts:
+            found = self.listed(environment)
+            outcomes = [each for each in found if each.error]
+            parts = [SharePart(each.share.database) for each in found if not each.error]
+        outcomes += self._each(environment, parts, lambda server, share, _: server.drop(share))
+        dropped = {each.share for each in outcomes if not each.error}
+        left = [each.share for each in self.listed(environment) if each.share in dropped] if dropped else []
+        return [
+            ShareOutcome(each.share, each.what, _still_there(each.share)) if each.share in left else each
+            for each in outcomes
+        ]
+
+    def listed(self, environment: str = "") -> list[ShareOutcome]:
+        """Return what is there, "": of all environments; with an error, of an engine whose server does not tell it."""
+        found: list[ShareOutcome] = []
+        for engine in self.engines:
+            try:
+                with self.server(engine) as server:
+                    found += [ShareOutcome(each) for each in server.listed()]
+            except SeedbedError as error:
+                nothing = Share(self._catalog.platform.name, environment, f"{RESERVED}/{engine}")
+                found.append(ShareOutcome(nothing, error=as_one(error)))
+        platform = self._catalog.platform.name
+        return [
+            each
+            for each in found
+            if each.share.platform == platform and environment in {"", each.share.environment}
+        ]
+
+    @contextmanager
+    def server(self, engine: str) -> Iterator[SharedServer]:
+        """Reach the server that environments share, as its administrator. Raises UsageError, Unreachable."""
+        found = self._catalog.engine(engine)
+        if not isinstance(found, SupportsSharing):
+            raise UsageError(
+                f"no server of {engine} can be shared", because=f"{self._base.name} has none that is"
+            )
+        wanted = variables.Wanted(f"{RESERVED}/{engine}", RESERVED, found.variables, {})
+        settings = variables.told(wanted, self._targets.environ)
+        for value in settings.values():
+            if isinstance(value, Secret):
+                self._targets.redactor.add(value)
+        with found.shared_server(settings) as server:
+            yield server
+
+    def _each(
+        self,
+        environment: str,
+        parts: Sequence[SharePart],
+        do: Callable[[SharedServer, Share, SharePart], str],
+    ) -> list[ShareOutcome]:
+        """Return what `do` did for each of `parts`; one that fails stops no other. Raises Refused, UsageError."""
+        require_ephemeral_name(environment)
+        by_engine: dict[str, list[SharePart]] = {}
+        for each in parts:
+            by_engine.setdefault(each.engine, []).append(each)
+        outcomes: list[ShareOutcome] = []
+        for engine, those in by_engine.items():
+            shares = [Share(self._catalog.platform.name, environment, each.database) for each in those]
+            done: list[ShareOutcome] = []
+            try:
+                with self.server(engine) as server:
+                    for share, part in zip(shares, those, strict=True):
+                        done.append(_done(share, server, part, do))
+            except SeedbedError as error:
+                outcomes += [ShareOutcome(each, error=as_one(error)) for each in shares[len(done) :]]
+            outcomes += done
+        return sorted(outcomes, key=lambda each: each.share)
+
+    def _logins(self, share: Share) -> Mapping[str, Secret]:
+        """Return the passwords of the logins of `share`, by the settings that name them. Raises what AWS raises."""
+        from seedbed.aws import parameters
+
+        engine = self._catalog.engine(share.database.partition("/")[2])
+        assert isinstance(engine, SupportsSharing)
+        named = engine.shared_settings(share.environment, share.service)
+        cloud, found = self._targets.cloud(self._base), {}
+        for setting in (each for each in _SECRETS if each in named):
+            name = login_secret(share.platform, share.environment, share.database, _SECRETS[setting])
+            found[setting] = parameters.member(cloud, name, _PASSWORD)
+            self._targets.redactor.add(found[setting])
+        return found
+
+
+def require_ephemeral_name(environment: str) -> None:
+    """Raise Refused for an environment whose name does not say that it may be deleted."""
+    if not is_dev_name(environment):
+        raise Refused(
+            f"{environment} has no place on a shared server",
+            because="only environments whose names start with dev lie in a base",
+            try_="name one of those",
+        )
+
+
+def _done(
+    share: Share,
+    server: SharedServer,
+    part: SharePart,
+    do: Callable[[SharedServer, Share, SharePart], str],
+) -> ShareOutcome:
+    try:
+        return ShareOutcome(share, do(server, share, part))
+    except SeedbedError as error:
+        return ShareOutcome(share, error=as_one(error))
+
+
+def _still_there(share: Share) -> SeedbedError:
+    return StepFailed(
+        f"{share} is still there",
+        because="it was made anew while it was dropped, or something in it could not be",
+        try_="the same command again, once nothing makes it any more",
+    )

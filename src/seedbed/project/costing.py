@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import WrongAccount
@@ -85,10 +86,16 @@ class Costing(Struct, frozen=True):
         """Return what each comes to in a period, with the prices that are known. Raises UsageError."""
         return [costs.estimate(each, self.table(each.region), period) for each in found]
 
-    def spending(self, cloud: Cloud, today: date) -> Spending:
-        """Return what was paid in the 30 days before `today`: each request costs money. Raises what AWS raises."""
+    def spending(self, cloud: Cloud, today: date, names: Collection[str] = ()) -> Spending:
+        """Return what was paid in the 30 days before `today`, for `names` (none: all, and what has no environment).
+
+        Each request costs money. Raises what AWS raises.
+        """
         require_account(cloud)
-        return spending(cloud, self.catalog.platform.name, today - timedelta(days=SPENT_DAYS), today)
+        found = spending(cloud, self.catalog.platform.name, today - timedelta(days=SPENT_DAYS), today)
+        if not names:
+            return found
+        return replace(found, spent=tuple(each for each in found.spent if each.environment in names))
 
     def _named(self, request: CostRequest) -> Inventories:
         environment = self.catalog.environment(request.name)

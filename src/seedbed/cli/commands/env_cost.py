@@ -12,7 +12,7 @@ from seedbed.cli.context import CommandContext, CommandKind, command_context, si
 from seedbed.errors import Hint, Refused, SeedbedError, UsageError, call
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date
 
     from seedbed.aws.cloud import Cloud
@@ -63,11 +63,7 @@ def command(
 
     context.environment = name
     if not name and (planned or assembly):
-        raise UsageError(
-            f"{'--planned' if planned else '--assembly'} is about one environment, and none is named",
-            because="a CDK app makes the stacks of one at a time",
-            try_=Hint(call("env cost", "dev-ana", *(["--planned"] if planned else ["--assembly", "DIR"]))),
-        )
+        raise _none_is_named(["--planned"] if planned else ["--assembly", "DIR"])
     stop, today = Stop(), datetime.now(UTC).date()
     period = MONTH if month else DAY
     with signals(stop):
@@ -76,7 +72,9 @@ def command(
         inventories = costing.inventories(request)
         if refresh:
             costing.refresh(inventories.found, today)
-        paid, failed = _paid(context, costing, inventories.places, today, yes=yes) if actual else ([], [])
+        names = {each.environment for each in inventories.found} if name else set()
+        places = inventories.places if actual else ()
+        paid, failed = _paid(context, costing, places, today, names, yes=yes)
     errors: list[SeedbedError] = [*inventories.errors, *failed]
     regions = sorted({each.region for each in inventories.found})
     document = CostDocument.of(
@@ -92,8 +90,22 @@ def command(
     context.leave_for(errors)
 
 
+def _none_is_named(option: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"{option[0]} is about one environment, and none is named",
+        because="a CDK app makes the stacks of one at a time",
+        try_=Hint(call("env cost", "dev-ana", *option)),
+    )
+
+
 def _paid(
-    context: CommandContext, costing: Costing, places: Sequence[Cloud], today: date, *, yes: bool
+    context: CommandContext,
+    costing: Costing,
+    places: Sequence[Cloud],
+    today: date,
+    names: Collection[str],
+    *,
+    yes: bool,
 ) -> tuple[list[ActualEntry], list[SeedbedError]]:
     """Return what was paid in each account, after a yes. Raises Refused where nobody can be asked for one."""
     from seedbed.documents.cost import ActualEntry
@@ -112,7 +124,7 @@ def _paid(
     failed: list[SeedbedError] = []
     for account, cloud in sorted(accounts.items()):
         try:
-            paid.append(ActualEntry.of(account, costing.spending(cloud, today)))
+            paid.append(ActualEntry.of(account, costing.spending(cloud, today, names)))
         except SeedbedError as error:
             failed.append(error)
     return paid, failed

@@ -171,10 +171,14 @@ def _domain(found: _Found) -> Iterable[Metered]:
         yield _node(
             str(cluster.get("DedicatedMasterType", "")), _number(cluster.get("DedicatedMasterCount"), 3.0)
         )
+    if cluster.get("WarmEnabled"):
+        yield _always("search nodes that are warm", None, _number(cluster.get("WarmCount"), 2.0))
     volume = found.properties.get("EBSOptions", {})
     if volume.get("EBSEnabled"):
-        kind = str(volume.get("VolumeType", "gp3")).upper()
-        size = _number(volume.get("VolumeSize"), 0.0) * nodes
+        if volume.get("VolumeSize") is None or volume.get("VolumeType") is None:
+            yield _always("search volume, of a size or kind that is not in its template", None, nodes)
+            return
+        kind, size = str(volume["VolumeType"]).upper(), _number(volume["VolumeSize"], 0.0) * nodes
         yield _always(
             f"search volume, GB of {kind.lower()}", Meter("AmazonES", f"ES:{kind}-Storage", "month"), size
         )
@@ -208,7 +212,9 @@ def _definition(found: _Found) -> Iterable[Metered]:
 
 
 def _task(what: str, definition: Properties, idle: float, used: float) -> Iterator[Metered]:
-    cores, size = _number(definition.get("Cpu"), 0.0) / 1024, _number(definition.get("Memory"), 0.0) / 1024
+    if definition.get("Cpu") is None or definition.get("Memory") is None:
+        raise _Unsaid
+    cores, size = _number(definition["Cpu"], 0.0) / 1024, _number(definition["Memory"], 0.0) / 1024
     is_arm = definition.get("RuntimePlatform", {}).get("CpuArchitecture") == "ARM64"
     kind = "Fargate-ARM" if is_arm else "Fargate"
     for unit, usage, amount in (("vCPU", "vCPU-Hours:perCPU", cores), ("GB", "GB-Hours", size)):

@@ -139,6 +139,16 @@ def test_what_costs_by_use_is_named_and_what_is_free_is_not() -> None:
     assert found.by_use == ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
 
 
+def test_a_volume_or_a_warm_node_of_a_domain_that_has_no_known_price_is_told() -> None:
+    config = {"InstanceType": "t3.small.search", "WarmEnabled": True, "WarmCount": 3}
+    volume = {"EBSEnabled": True, "VolumeType": "gp3"}
+    found = of(resource("OpenSearchService::Domain", ClusterConfig=config, EBSOptions=volume))
+    assert {each.what: each.idle for each in found.metered if each.meter is None} == {
+        "search nodes that are warm": 3,
+        "search volume, of a size or kind that is not in its template": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("one", "told"),
     [
@@ -154,8 +164,12 @@ def test_what_costs_by_use_is_named_and_what_is_free_is_not() -> None:
             resource("ECS::Service", TaskDefinition={"Fn::ImportValue": "x"}),
             "service whose task is not in its stack",
         ),
+        (
+            resource("ECS::TaskDefinition", Memory="512"),
+            "AWS::ECS::TaskDefinition, of a size that is not in its template",
+        ),
     ],
-    ids=["type", "tier", "capacity", "instance", "size", "service"],
+    ids=["type", "tier", "capacity", "instance", "size", "service", "task"],
 )
 def test_what_is_not_known_is_never_taken_for_free(one: dict[str, Any], told: str) -> None:
     assert of(one).metered == (Metered(told, None, 1, 1),)

@@ -7,7 +7,6 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -91,28 +90,17 @@ class BaseSearch(ServiceSearch):
 
 def say_where(network: Network, scope: Construct, platform: str) -> None:
     """Write what environments in a base have to know of its network, below `/{platform}/{base}/seedbed/network`."""
-    names = network.names(platform)
-    zones, databases, tasks = [], [], []
-    for database, task in zip(
-        network.subnets(network.databases), network.subnets(network.tasks), strict=False
-    ):
-        zones.append(_zone(database))
-        databases.append(str(database.subnet_id))
-        tasks.append(str(task.subnet_id))
+    databases, tasks = (
+        ",".join(str(each.subnet_id) for each in network.subnets(which)[:SUBNETS])
+        for which in (network.databases, network.tasks)
+    )
     values = {
         "vpc": str(network.vpc.vpc_id),
-        "zones": ",".join(zones[:SUBNETS]),
-        "databases": ",".join(databases[:SUBNETS]),
-        "tasks": ",".join(tasks[:SUBNETS]),
-        "namespace": str(names.namespace_id),
-        "namespace-arn": str(names.namespace_arn),
+        "databases": databases,
+        "tasks": tasks,
+        "namespace": str(network.names(platform).namespace_id),
     }
     write_parameters(scope, values, parameter_path(platform, network.environment.name, RESERVED, "network"))
-
-
-def _zone(subnet: ec2.ISubnet) -> str:
-    made = subnet.node.default_child  # one that is placed by a zone's id has no other word for it
-    return str(made.attr_availability_zone if isinstance(made, ec2.CfnSubnet) else subnet.availability_zone)
 
 
 def make_servers(app: cdk.App, platform: Platform, made: Made, network: Network, sizes: AllSizes) -> None:

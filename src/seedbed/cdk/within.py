@@ -7,9 +7,10 @@ belong to another app. See docs/adr/0064.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aws_cdk import Annotations, Fn
+from aws_cdk import Annotations, Fn, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_rds as rds
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 
     from seedbed.model.platform import Database
 
-SUBNETS = 2  # of each kind that a base tells: as many zones as Aurora wants
+# As many as Aurora wants, and as a base tells subnets of each kind. What they are called is nowhere said in a template.
+_ZONES = ("first", "second")
+SUBNETS = len(_ZONES)
 
 
 class BaseNetwork(Network):
     """The network of the base that `environment` lies in, as a stack sees it: nothing in it is made or changed.
 
-    `cluster`: of the base, in which tasks of the environment run.
+    `vpc` has no subnets of its own: they are `databases` and `tasks`. `cluster`: in which the environment's tasks run.
     """
 
     def __init__(
@@ -56,34 +59,21 @@ class BaseNetwork(Network):
         self.environment = environment
         self._platform = platform
         self.vpc = ec2.Vpc.from_vpc_attributes(
-            self,
-            "Vpc",
-            vpc_id=self._read("network", "vpc"),
-            availability_zones=self._several("zones"),
-            isolated_subnet_ids=self._several("databases"),
-            private_subnet_ids=self._several("tasks"),
-        )
-        for subnet in (*self.vpc.isolated_subnets, *self.vpc.private_subnets):
-            # Nothing is routed anew here.
-            Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId")
-        self.databases = ec2.SubnetSelection(subnets=self.vpc.isolated_subnets)
-        self.tasks = ec2.SubnetSelection(subnets=self.vpc.private_subnets)
-        self.cluster = self._cluster()
-
-    def zone(self, platform: str) -> str:
-        return zone(platform, self.environment.base)
-
-    def names(self, platform: str) -> servicediscovery.IPrivateDnsNamespace:
-        found = self.node.try_find_child("Names")
-        return found or servicediscovery.PrivateDnsNamespace.from_private_dns_namespace_attributes(
-            self,
-            "Names",
-            namespace_arn=self._read("network", "namespace-arn"),
-            namespace_id=self._read("network", "namespace"),
-            namespace_name=self.zone(platform),
+            self, "Vpc", vpc_id=self._read("network", "vpc"), availability_zones=list(_ZONES)
         )
 
-    def _cluster(self) -> ecs.ICluster:
+    # Each is read where it is asked for: CloudFormation warns of a parameter that nothing refers to.
+
+    @cached_property
+    def databases(self) -> ec2.SubnetSelection:
+        return self._subnets("databases")
+
+    @cached_property
+    def tasks(self) -> ec2.SubnetSelection:
+        return self._subnets("tasks")
+
+    @cached_property
+    def cluster(self) -> ecs.ICluster:
         arn = self._read("task", "cluster")
         return ecs.Cluster.from_cluster_attributes(
             self,
@@ -94,9 +84,32 @@ class BaseNetwork(Network):
             security_groups=[],
         )
 
-    def _several(self, name: str) -> list[str]:
-        told = Fn.split(",", self._read("network", name))
-        return [Fn.select(number, told) for number in range(SUBNETS)]
+    def zone(self, platform: str) -> str:
+        return zone(platform, self.environment.base)
+
+    def names(self, platform: str) -> servicediscovery.IPrivateDnsNamespace:
+        found, id_ = self.node.try_find_child("Names"), self._read("network", "namespace")
+        return found or servicediscovery.PrivateDnsNamespace.from_private_dns_namespace_attributes(
+            self,
+            "Names",
+            namespace_arn=Stack.of(self).format_arn(
+                service="servicediscovery", resource="namespace", resource_name=id_
+            ),
+            namespace_id=id_,
+            namespace_name=self.zone(platform),
+        )
+
+    def _subnets(self, kind: str) -> ec2.SubnetSelection:
+        told, found = Fn.split(",", self._read("network", kind)), []
+        for number, zone_ in enumerate(_ZONES):
+            id_ = f"{kind.title()}{number + 1}"
+            subnet = ec2.Subnet.from_subnet_attributes(
+                self, id_, subnet_id=Fn.select(number, told), availability_zone=zone_
+            )
+            # Nothing is routed anew here.
+            Annotations.of(subnet).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId")
+            found.append(subnet)
+        return ec2.SubnetSelection(subnets=found)
 
     def _read(self, engine: str, name: str) -> str:
         return read_of_base(self, self._platform, self.environment, engine, name)
@@ -119,7 +132,9 @@ class BaseControl(Control):
         self.path = parameter_path(platform, environment.base, RESERVED, "control")
 
     def names(self, scope: Construct) -> ControlNames:
-        return ControlNames(*(reading(scope, self.path, each) for each in ("table", "bucket", "log-group")))
+        """Return table and bucket; there is no log group: a task there has a log of its own."""
+        table, bucket = (reading(scope, self.path, each) for each in ("table", "bucket"))
+        return ControlNames(table, bucket, "")
 
 
 class SharedPostgres(Postgres):

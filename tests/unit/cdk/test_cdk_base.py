@@ -114,6 +114,13 @@ def test_all_that_an_environment_reads_of_its_base_the_base_has_written(base: St
     assert {each.split("/")[2] for each in read - own} == {"shared-dev"}
 
 
+def test_nothing_is_read_that_no_resource_refers_to(ana: Stacks) -> None:
+    for name, stack in ana.items():  # CloudFormation warns of it
+        text = json.dumps({key: each for key, each in stack.template.items() if key != "Parameters"})
+        read = [each for each in stack.template.get("Parameters", {}) if each.startswith("Read")]
+        assert [each for each in read if f'"{each}"' not in text and f"${{{each}}}" not in text] == [], name
+
+
 def test_a_base_stays_and_what_lies_in_it_goes(base: Stacks, ana: Stacks) -> None:
     cluster = only(base["sample-shared-dev-seedbed-postgres"], "RDS::DBCluster")
     assert (cluster["DeletionPolicy"], cluster["Properties"]["DeletionProtection"]) == ("Retain", True)

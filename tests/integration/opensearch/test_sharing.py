@@ -293,6 +293,22 @@ def test_a_part_that_a_run_made_by_itself_says_its_platform_too(
     assert server.drop(BEN) == "1 index"
 
 
+def test_what_an_application_wrote_after_a_drop_is_found_and_two_platforms_do_not_meet(
+    both: tuple[Stage, Stage], server: SharedServer, opensearch_settings: Mapping[str, str]
+) -> None:
+    server.make(ANA, {})
+    server.drop(ANA)
+    both[0].put("lessons", {"1": {"title": "late"}})
+    assert server.listed() == [ANA]
+    other = Share("shop", "dev-ana", "ai/opensearch")
+    with pytest.raises(Refused, match="is a base of edtech, not of shop"):
+        server.make(other, {})
+    with pytest.raises(Refused, match="is a base of edtech, not of shop"):
+        server.drop(other)
+    assert server.drop(ANA) == "1 index"
+    assert server.listed() == []
+
+
 def test_a_part_that_is_written_to_all_the_time_is_told(
     both: tuple[Stage, Stage], server: SharedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
 """A domain that environments share, as its administrator reaches it: what each has there, made, listed and dropped.
 
-Whose something is, its name says. An index of an environment's history is made before anything else and goes last; it
-says of which platform all of it is. Nothing is kept as a template: OpenSearch has no quick copy of an index.
+Whose something is, its name says; of which platform all of it is, a component template of seedbed's own, since prefixes
+of two platforms would meet. An environment's history is made before anything else and goes last. Nothing is kept as a
+template: OpenSearch has no quick copy of an index.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from seedbed.engines.opensearch.address import Address
@@ -25,13 +27,17 @@ from seedbed.engines.opensearch.schema.names import HISTORY, META
 from seedbed.engines.opensearch.store import history
 from seedbed.engines.opensearch.wire import serverless, shapes
 from seedbed.engines.opensearch.wire.client import Client
-from seedbed.engines.opensearch.wire.errors import RequestFailed
-from seedbed.errors import StepFailed
+from seedbed.engines.opensearch.wire.errors import RequestFailed, failed
+from seedbed.errors import Refused, StepFailed
 from seedbed.model.secret import Secret
 from seedbed.model.sharing import Share
 from seedbed.support.phrases import count
+from seedbed.support.typed import ready
 
 _ENGINE = "opensearch"
+_PLATFORM = path(
+    "_component_template", f"{HISTORY}_base"
+)  # which does nothing: no template is composed of it
 _BATCH = 20  # indexes deleted by one request: their names stand in its path
 _ROUNDS = 5  # after which whoever still writes has to be stopped first
 _PAUSE = 0.5  # seconds before what was written meanwhile is looked for
@@ -53,24 +59,32 @@ class OpenSearchSharedServer:
         self._client = client
 
     def listed(self) -> Sequence[Share]:
-        """Return whose names are there. The platform is empty where only documents of applications are left."""
+        """Return whose names are there. The platform is empty where nothing was ever made by `make`."""
+        platform = self._platform()
         found = _catalogue(self._client, "")
         others = [name for kind in found.others.values() for name in kind]
         owners = {owner_of(name) for name in (*found.indexes, *found.streams, *others)} - {None}
-        return sorted(self._share(found, *owner) for owner in owners if owner)
+        return sorted(
+            Share(platform or self._bound(*owner), owner[0], f"{owner[1]}/{_ENGINE}")
+            for owner in owners
+            if owner
+        )
 
     def make(self, share: Share, logins: Mapping[str, Secret], *, template: str = "") -> str:
         """Make the index of `share`'s history, and say of which platform it is. Logins of AWS are roles."""
         del logins, template
-        about = {"platform": share.platform, "environment": share.environment, "database": share.database}
+        if not self._require_own(share):
+            mark = {"template": {}, "_meta": {META: {"platform": share.platform}}}
+            self._client.call("PUT", _PLATFORM, mark, idempotent=True)
         with self._below(share) as client:
-            is_new = history.create_index(client, about)
+            is_new = history.create_index(client)
             if not is_new:  # one that was half dropped lacks the alias for writes
                 client.call("PUT", path(HISTORY, "_alias", history.WRITES), idempotent=True)
         return f"the history below {_prefix(share)}" if is_new else ""
 
     def drop(self, share: Share) -> str:
         """Remove all names below the prefix of `share`, its history last. Raises StepFailed where writers go on."""
+        self._require_own(share)
         dropped: dict[str, int] = {}
         with self._below(share) as client:
             for _ in range(_ROUNDS):
@@ -109,16 +123,34 @@ class OpenSearchSharedServer:
         with closing(Client(replace(self._client.address, prefix=_prefix(share)))) as client:
             yield client
 
-    def _share(self, found: Catalogue, environment: str, service: str) -> Share:
-        prefix = prefix_of(environment, service)
-        mappings = found.indexes.get(prefix + HISTORY, {}).get("mappings") or {}
-        about = (mappings.get("_meta") or {}).get(META) or {}
-        platform = str(about.get("platform") or self._platform(prefix + HISTORY))
-        return Share(platform, environment, f"{service}/{_ENGINE}")
+    def _require_own(self, share: Share) -> bool:
+        """Return whether the domain is known to be of `share`'s platform. Raises Refused where it is another's."""
+        platform = self._platform()
+        if platform and platform != share.platform:
+            raise Refused(
+                f"the domain at {self._client.address} is a base of {platform}, not of {share.platform}",
+                because="the names of two platforms' environments would meet there",
+                try_="a base of each platform has a domain of its own",
+            )
+        return bool(platform)
 
-    def _platform(self, index: str) -> str:
-        """Return the platform that a history is bound to, one that a run made by itself; "" where it is to none."""
-        answer = self._client.ask("GET", path(index, "_doc", history.STATE))
+    def _platform(self) -> str:
+        """Return the platform whose base this is; "" where no environment of it was made yet."""
+        answer = self._client.ask("GET", _PLATFORM)
+        if answer.status == 404:
+            return ""
+        if answer.status >= 300:
+            raise failed(answer.status, answer.data, f"GET {_PLATFORM}")
+        with self._client.reading("GET", _PLATFORM):
+            found: Any = convert(answer.data, ready(shapes.Templates))
+        (mark,) = found.component_templates
+        return str(mark.component_template.get("_meta", {}).get(META, {}).get("platform", ""))
+
+    def _bound(self, environment: str, service: str) -> str:
+        """Return the platform that a history is bound to, which a run made by itself; "" where it is to none."""
+        answer = self._client.ask(
+            "GET", path(prefix_of(environment, service) + HISTORY, "_doc", history.STATE)
+        )
         found: Any = answer.data if answer.status < 300 else {}
         return str(found.get("_source", {}).get("platform", "")) if isinstance(found, dict) else ""
 
@@ -139,7 +171,7 @@ def _size(found: Catalogue) -> int:
 def _exists(client: Client, index: str) -> bool:
     answer = client.ask("GET", path(index))
     if answer.status >= 300 and answer.status != 404:
-        raise RequestFailed(answer.status, "", str(answer.data), request=f"GET {path(index)}")
+        raise failed(answer.status, answer.data, f"GET {path(index)}")
     return answer.status != 404
 
 

@@ -27,7 +27,7 @@ from msgspec import Struct, field
 
 from seedbed.engines.kit import stored as stored_values
 from seedbed.engines.opensearch.rest import ndjson
-from seedbed.engines.opensearch.schema.names import HISTORY, META
+from seedbed.engines.opensearch.schema.names import HISTORY
 from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import EXISTS, NO_INDEX, RequestFailed
@@ -230,13 +230,10 @@ def _stored(cluster: Cluster, source: Mapping[str, Any]) -> TargetState:
 # writing
 
 
-def create_index(client: Client, about: Mapping[str, str] | None = None) -> bool:
-    """Create the index if it is missing; return whether it was. `about`: whose it is, where a domain is shared."""
-    definition = dict(_DEFINITION)
-    if about:
-        definition["mappings"] = {**definition["mappings"], "_meta": {META: dict(about)}}
+def create_index(client: Client) -> bool:
+    """Create the index if it is missing; return whether it was."""
     try:
-        client.call("PUT", f"/{HISTORY}", definition, idempotent=True)
+        client.call("PUT", f"/{HISTORY}", _DEFINITION, idempotent=True)
     except RequestFailed as error:
         if error.type != EXISTS:
             raise

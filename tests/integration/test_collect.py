@@ -35,6 +35,8 @@ from tests.support.afar import put_facts
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Policies, proxy
 from tests.support.deployment.kills import killed_at_each_step
+from tests.support.postgres.shared import PASSWORD, Base, base_server
+from tests.support.postgres.wire import HERE
 from tests.support.projects import Ran, clean_environment, run, start
 from tests.support.remote import CALLER, asked, make_records
 from tests.support.servers import new_account
@@ -44,6 +46,7 @@ _MANIFEST = """
 name = "{platform}"
 
 [services.user.dynamodb]
+[services.user.postgres]
 
 [environments.shared-dev]
 account = "{account}"
@@ -112,7 +115,8 @@ class Account:
         self.platform = f"p{uuid.uuid4().hex[:6]}"
         self.server = Server()
         self.token = ""
-        (root / "services/user/dynamodb/migrations").mkdir(parents=True)
+        for engine in ("dynamodb", "postgres"):
+            (root / f"services/user/{engine}/migrations").mkdir(parents=True)
         text = _MANIFEST.format(platform=self.platform, account=world.account, production=production)
         (root / "seedbed.toml").write_text(text)
         table = f"records-{self.platform}"
@@ -203,8 +207,8 @@ class Account:
     def secrets(self) -> list[str]:
         return [each["Name"] for each in self.ask("secretsmanager", "list_secrets")["SecretList"]]
 
-    def call(self, *words: str) -> Ran:
-        return run(self.root, *words, env=clean_environment(self.environ))
+    def call(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
+        return run(self.root, *words, env=clean_environment({**self.environ, **(env or {})}))
 
 
 @pytest.fixture
@@ -394,6 +398,42 @@ def test_who_uses_an_environment_while_it_is_collected_keeps_what_is_left_of_it(
         assert account.records.about("dev-ana") is not None
         assert account.environments() == {"dev-ana"}  # one of its two stacks
     assert account.server.dropped == []
+
+
+@pytest.mark.slow
+def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment(
+    account: Account, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    logins = {each: Secret("canary-gc-1f9c") for each in ("user", "app_user")}
+    with base_server(tmp_path_factory.mktemp("shared")) as server:
+        base = Base(server, "rds")
+        shares = [
+            Share(account.platform, name, "user/postgres") for name in ("dev-ana", "dev-ben", "dev-lost")
+        ]
+        with base.reached() as shared:
+            for each in shares:
+                shared.make(each, logins)
+        account.stack("dev-ana")
+        account.record("dev-ana", marked=DAY + 60)
+        account.stack("dev-ben")
+        account.record("dev-ben", used=0)
+        told = {
+            "SEEDBED_ENV": "shared-dev",
+            "SEEDBED_DB_HOST": HERE,
+            "SEEDBED_DB_PORT": str(server.port),
+            "SEEDBED_DB_NAME": "postgres",
+            "SEEDBED_DB_ADMIN_USER": "rds",
+            "SEEDBED_DB_ADMIN_PASSWORD": PASSWORD,
+        }
+        silent = account.call("env", "gc", "--yes", env={**told, "SEEDBED_DB_PORT": "1"})
+        assert (silent.code, account.environments()) == (4, {"dev-ana", "dev-ben"}), silent.everything
+        ran = account.call("env", "gc", "--yes", "--json", env=told)
+        assert ran.code == 0, ran.everything
+        with base.reached() as shared:
+            assert list(shared.listed()) == shares[1:]
+    done = {each["there"]["environment"]: each["done"] for each in ran.document["environments"]}
+    assert done == {"dev-ana": "collected", "dev-ben": "", "dev-lost": "marked"}
+    assert PASSWORD not in ran.everything
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -24,11 +24,13 @@ from seedbed.deployment.destroy import DestroyScope
 from seedbed.deployment.stacks import Stacks
 from seedbed.engines.sharing import SharedServer
 from seedbed.errors import Interrupted, SeedbedError, Unavailable, UsageError
+from seedbed.manifest.environments import environment as declared
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener, TargetFailed
 from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
-from seedbed.model.names import stack_name, stack_tags
+from seedbed.model.names import CONTROL_ENVIRONMENT, stack_name, stack_tags
 from seedbed.project.inventory import Found, Inventory, protected_beside
+from seedbed.project.shares import Shares
 from seedbed.project.targets import Targets
 from seedbed.remote.environments import Environments
 
@@ -47,6 +49,30 @@ class Collected(Struct, frozen=True):
     prospect: Prospect
     done: Done = ""
     error: SeedbedError | None = None
+
+
+@contextmanager
+def reached(targets: Targets, where: Environment) -> Iterator[Sequence[SharedServer]]:
+    """Yield the shared servers, where `where` is declared, that this process reaches: the task of a base does its own.
+
+    Raises Unreachable where one does not answer: what lies on it would be forgotten.
+    """
+    base = _base_of_task(targets)
+    if base is None or (base.account, base.region) != (where.account, where.region):
+        yield ()
+        return
+    shares = Shares(targets, base)
+    with ExitStack() as servers:
+        yield [servers.enter_context(shares.server(each)) for each in shares.engines]
+
+
+def _base_of_task(targets: Targets) -> Environment | None:
+    """Return the base whose task this process is, None elsewhere."""
+    name = targets.environ.get(CONTROL_ENVIRONMENT, "")
+    with suppress(UsageError):
+        environment = declared(targets.catalog.platform, name)
+        return environment if environment.is_base else None
+    return None
 
 
 class Collector:

@@ -71,21 +71,27 @@ def _collected(
 ) -> tuple[list[CollectedEntry], list[SeedbedError]]:
     """Return the outcome for each environment, and why accounts could not be looked at."""
     from seedbed.documents.inventory import CollectedEntry
-    from seedbed.project.collecting import Collector
+    from seedbed.project.collecting import Collector, reached
     from seedbed.project.inventory import entry
     from seedbed.report.listening import listener_for
 
     found: list[CollectedEntry] = []
     errors: list[SeedbedError] = []
+    targets = context.project.targets
     for where in places:
-        with listener_for(context.out, targets=(), tells_failures=context.as_json) as progress:
-            collector = Collector(context.project.targets, where, progress, stop, most=most, dry_run=dry_run)
-            try:
+        try:
+            with (
+                listener_for(context.out, targets=(), tells_failures=context.as_json) as progress,
+                reached(targets, where) as servers,
+            ):
+                collector = Collector(
+                    targets, where, progress, stop, most=most, dry_run=dry_run, servers=servers
+                )
                 for each in collector.collect():
                     there = entry(each.found, each.prospect, collector.cloud)
                     found.append(CollectedEntry.of(there, each.done, each.error))
-            except SeedbedError as error:
-                errors.append(error)
+        except SeedbedError as error:
+            errors.append(error)
     return found, errors
 
 

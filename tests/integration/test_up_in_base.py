@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import neo4j
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
-from tests.support.aws_proxy import Proxy, proxy
+from tests.support.aws_proxy import Proxy, on, proxy
 from tests.support.deployment.in_base import BASE, write_in_base
 from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
+from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
 from tests.support.deployment.stage import IMAGE, Stage, write_app_of_several
@@ -110,6 +112,56 @@ def names(server: EmbeddedServer, environment: str) -> list[str]:
     return [name for (name,) in found if name.startswith(environment.replace("-", "_"))]
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("when", ["asked", "answered"])
+def test_an_environment_in_a_base_comes_up_and_goes_wherever_its_caller_is_killed(
+    shop: Shop,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    neo4j_settings: Settings,
+    opensearch_settings: Settings,
+    when: Literal["asked", "answered"],
+) -> None:
+    up, down = (("env", each, "dev-ana", "--yes") for each in ("up", "down"))
+    world, account = shop.world, shop.world.account
+    alone = leftovers(world)
+    with inside(world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
+        seen = killed_at_each_step(aws, account, lambda: shop.start(*up), when)
+        assert {"CreateChangeSet", "ExecuteChangeSet", "RunTask"} <= {each.split()[1] for each in seen}
+        assert_up(asking, "dev-ana")
+        aws.forget()
+        gone = killed_at_each_step(aws, account, lambda: shop.start(*down), when)
+        assert {"DeleteStack", "RunTask"} <= {each.split()[1] for each in gone}
+        assert (names(asking, "dev-ana"), shares(shop)) == ([], [])
+    assert leftovers(world) == alone
+
+
+def test_an_environment_whose_caller_is_killed_while_its_databases_are_made_comes_up_all_the_same(
+    shop: Shop,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    neo4j_settings: Settings,
+    opensearch_settings: Settings,
+) -> None:
+    with inside(shop.world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
+        with aws.hold(on("RunTask"), when="answered", times=1) as held:
+            running = shop.start("env", "up", "dev-ana", "--yes")
+            held.wait_until_inside()
+            running.send_signal(signal.SIGKILL)
+            running.communicate()
+        ran(shop, "env", "up", "dev-ana", "--yes")
+        assert_up(asking, "dev-ana")
+
+
+def assert_up(server: EmbeddedServer, environment: str) -> None:
+    with connected(server, f"{environment.replace('-', '_')}_user_db") as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
+
+
 def emptied(graph: Settings) -> None:
     with neo4j.GraphDatabase.driver(graph["uri"], auth=None) as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n")
@@ -135,7 +187,8 @@ def test_environments_come_up_in_a_base_and_go_without_a_trace_on_its_servers(
         }
         with_ben = leftovers(world)
         emptied(neo4j_settings)  # there is one graph here for all tasks of graphs
-        ran(shop, "env", "up", "dev-ana", "--yes")
+        said = ran(shop, "env", "up", "dev-ana", "--yes")
+        assert "database dev_ana_user_db, a copy of template" in said
         assert ("dev-ana", "user/postgres") in shares(shop)
         assert ("dev-ben", "user/postgres") in shares(shop)
         with connected(asking, "dev_ana_user_db") as connection:

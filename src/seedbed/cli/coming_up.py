@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from seedbed.cli import sharing
 from seedbed.errors import SeedbedError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def bring_up(
         parts = parts_of(context.catalog, environment, databases, plan)
         with used(context, environment):
             arrival = bring_up(environment.name, parts, steps)
+        if environment.base and environment.access == "task" and arrival.changed:
+            sharing.keep(context, environment, arrival.databases, stop)
     if arrival.changed:
         context.mark_changed()
     context.show(UpDocument.of(arrival, context.command), up_text)
@@ -142,7 +145,6 @@ def _by_task(
     """Return what fills databases that only a task reaches."""
     from msgspec.structs import replace
 
-    from seedbed.cli import sharing
     from seedbed.cli.travel.apart import carried
 
     everything = [each.id for each in context.catalog.databases()]

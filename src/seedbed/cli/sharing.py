@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from seedbed.model.coming_up import Filled
     from seedbed.model.environment import Environment
     from seedbed.model.event import Event
+    from seedbed.model.outcome import Outcome
 
 
 def on_base(context: CommandContext, environment: Environment, databases: Sequence[str]) -> list[str]:
@@ -39,13 +41,48 @@ def make(context: CommandContext, environment: Environment, databases: Sequence[
 
     if not databases:
         return Filled()
-    filled, document = _carried(context, environment, "share make", databases, stop)
+    parts = [_part(context, each) for each in databases]
+    filled, document = _carried(context, environment, "share make", parts, stop)
     if document is None:
         return filled
     for each in document.shares:
         if each.what:
             context.out.log(f"{each.database}  {each.what}")
     return replace(filled, changed=document.changed)
+
+
+def keep(context: CommandContext, environment: Environment, databases: Outcome, stop: Stop) -> None:
+    """Have those of `databases` kept as templates that hold what their files say, and nothing else yet.
+
+    So the next environment with the same files begins with a copy. That it is not kept is no failure.
+    """
+    from seedbed.model.outcome import Result
+
+    whole = [
+        each.target
+        for each in databases.targets
+        if each.result is Result.CHANGED
+        and {*each.finished}
+        == {file.version for file in context.catalog.files(context.catalog.database(each.target))}
+    ]
+    if parts := [_part(context, each) for each in on_base(context, environment, whole)]:
+        filled, _ = _carried(context, environment, "share keep", parts, stop)
+        for each in filled.errors:
+            context.out.log(f"{each.target or 'nothing'} was not kept as a template: {each.what}", level=1)
+
+
+def _part(context: CommandContext, database: str) -> str:
+    """Return a database with the name of the template that has what its files make: the digest of all of them."""
+    from pathlib import Path
+
+    from seedbed.documents.document import VERSION
+    from seedbed.remote.files import platform_digest
+
+    platform = context.project.platform
+    found = context.catalog.database(database)
+    digest = platform_digest(Path(platform.root), [Path(found.directory)])
+    whole = sha256(f"{VERSION} {database} {digest}".encode()).hexdigest()
+    return f"{database}@{whole[:16]}"
 
 
 def drop(context: CommandContext, environment: Environment, stop: Stop) -> tuple[SeedbedError, ...]:

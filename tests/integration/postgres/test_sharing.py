@@ -178,14 +178,14 @@ def test_nobody_connects_to_another_s_database_nor_to_those_of_the_administrator
     with ben.login() as connection:
         names = [str(row[0]) for row in connection.execute("SELECT datname FROM pg_database").fetchall()]
     others = {each for each in names if each != ben.name}
-    assert {ana.name, "postgres", "template1", "template0"} < others
-    assert any(each.startswith("seedbed_template_") for each in others)
+    assert {ana.name, "postgres", "template1", "template0"} <= others
     for each in sorted(others):
         with (
             pytest.raises(psycopg.OperationalError, match=r"permission denied|not currently accepting"),
             ben.login(which, database=each),
         ):
             pass
+    assert any(each.startswith("seedbed_template_") for each in others)
 
 
 @pytest.mark.parametrize("which", ["user", "app_user"])
@@ -374,7 +374,9 @@ def rich(base: Base) -> Part:
 def test_a_copy_has_all_that_was_kept_under_its_own_logins(base: Base) -> None:
     ana, ben = rich(base), named(base, "ben")
     template = f"digest-{ana.environment}"
+    hers = [each for each in base.everything() if each[1] == ana.name]
     assert base.keep(ana, template)
+    assert [each for each in base.everything() if each[1] == ana.name] == hers
     before = rights(ana)
     assert f"a copy of template {template}" in base.make(ben, template)
     assert rights(ben) == before == rights(ana)

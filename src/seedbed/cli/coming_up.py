@@ -120,17 +120,22 @@ def _here(
     listener: Listener,
     stop: Stop,
 ) -> Fill:
-    """Return what fills databases that are reached from here."""
+    """Return what fills databases that are reached from here; those on a base's servers are made by its task."""
+    from msgspec.structs import replace
+
     from seedbed.model.coming_up import Filled
     from seedbed.project.filling import fill, usual_kinds
 
     def here(names: Sequence[str]) -> Filled:
         chosen = [context.catalog.database(each) for each in names]
+        made = sharing.make(context, environment, sharing.on_base(context, environment, names), stop)
+        if made.errors:
+            return made
         try:
             with context.project.run(environment.name, chosen, listener=listener, stop=stop) as run:
-                return Filled(fill(run, usual_kinds(environment)))
+                return replace(made, outcome=fill(run, usual_kinds(environment)))
         except SeedbedError as error:
-            return Filled(errors=error.errors)
+            return Filled(errors=error.errors, changed=made.changed)
 
     return here
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seedbed.model.coming_up import Filled
     from seedbed.model.environment import Environment
     from seedbed.model.event import Event
-    from seedbed.model.outcome import Outcome
+    from seedbed.model.outcome import Outcome, TargetOutcome
 
 
 def on_base(context: CommandContext, environment: Environment, databases: Sequence[str]) -> list[str]:
@@ -56,19 +56,27 @@ def keep(context: CommandContext, environment: Environment, databases: Outcome, 
 
     So the next environment with the same files begins with a copy. That it is not kept is no failure.
     """
-    from seedbed.model.outcome import Result
-
     whole = [
         each.target
         for each in databases.targets
-        if each.result is Result.CHANGED
-        and {*each.finished}
-        == {file.version for file in context.catalog.files(context.catalog.database(each.target))}
+        if is_new(
+            each, [file.version for file in context.catalog.files(context.catalog.database(each.target))]
+        )
     ]
     if parts := [_part(context, each) for each in on_base(context, environment, whole)]:
         filled, _ = _carried(context, environment, "share keep", parts, stop)
         for each in filled.errors:
             context.out.log(f"{each.target or 'nothing'} was not kept as a template: {each.what}", level=1)
+
+
+def is_new(target: TargetOutcome, versions: Sequence[str]) -> bool:
+    """Return whether a run has just made all of a database whose files have `versions`.
+
+    Of one without migrations that is not known: an application may have made it, and written into it.
+    """
+    from seedbed.model.outcome import Result
+
+    return target.result is Result.CHANGED and bool(versions) and {*target.finished} == {*versions}
 
 
 def _part(context: CommandContext, database: str) -> str:

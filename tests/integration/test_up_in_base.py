@@ -14,6 +14,9 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from seedbed.model.lifetime import EnvironmentRecord
+from seedbed.project import Project
+from seedbed.project.lifetimes import environments
 from tests.support.aws_proxy import Proxy, on, proxy
 from tests.support.deployment.in_base import BASE, write_in_base
 from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
@@ -103,6 +106,13 @@ def shares(shop: Shop) -> list[tuple[str, str]]:
     return [(each["environment"], each["database"]) for each in found]
 
 
+def lifetimes(shop: Shop) -> list[EnvironmentRecord]:
+    """Return what is written down of environments in the base."""
+    project = Project.open(shop.root, environ=shop.environ)
+    found = environments(project.targets, project.catalog.environment("dev-ben"))
+    return list(found.listed().values())
+
+
 def names(server: EmbeddedServer, environment: str) -> list[str]:
     """Return the databases and logins of an environment on a server, past seedbed."""
     with connected(server, "postgres") as connection:
@@ -178,7 +188,7 @@ def test_environments_come_up_in_a_base_and_go_without_a_trace_on_its_servers(
     world = shop.world
     alone = leftovers(world)
     with inside(world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
-        ben = ran(shop, "env", "up", "dev-ben", "--yes", "--json")
+        ben = ran(shop, "env", "up", "dev-ben", "--yes", "--json", "--ttl", "2d")
         assert {each["service"]: each["readiness"] for each in ben["services"]} == {
             "courses": "ready",
             "search": "ready",
@@ -200,6 +210,9 @@ def test_environments_come_up_in_a_base_and_go_without_a_trace_on_its_servers(
         ran(shop, "env", "down", "dev-ana", "--yes")
         assert names(asking, "dev-ana") == []
         assert {each for each, _ in shares(shop)} == {"dev-ben"}
+        records = lifetimes(shop)
+        assert [each.name for each in records] == ["dev-ben"]
+        assert records[0].ttl == 2 * 86_400
         assert leftovers(world) == with_ben
         ran(shop, "status", "-e", "dev-ben", "-s", "user", "-s", "courses", "--exit-code", "--fresh")
         ran(shop, "env", "down", "dev-ben", "--yes")

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from seedbed.cli import sharing
-from seedbed.errors import SeedbedError
+from seedbed.errors import Hint, SeedbedError, UsageError, call, hint_text
 
 if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
@@ -29,10 +29,12 @@ def bring_up(
     services: tuple[str, ...],
     *,
     yes: bool,
+    ttl: float,
 ) -> None:
     """Deploy, apply and seed `databases`, each service as soon as it can be, and leave with how that ended.
 
-    `services`: those that were selected; none: all stacks of the environment are deployed.
+    `services`: those that were selected; none: all stacks of the environment are deployed. `ttl`: seconds for which it
+    stays after each use; 0: as the manifest or its record has it. Raises UsageError where that is kept nowhere.
     """
     from seedbed.cli.context import signals
     from seedbed.cli.using import used
@@ -43,6 +45,7 @@ def bring_up(
     from seedbed.report.listening import listener_for
     from seedbed.report.text.coming_up import up_text
 
+    _require_recorded(environment, ttl)
     context.catalog.require_files(databases)
     stop, names = Stop(), [each.id for each in databases]
     with signals(stop), ExitStack() as closing:
@@ -64,10 +67,35 @@ def bring_up(
             arrival = bring_up(environment.name, parts, steps)
         if environment.base and environment.access == "task" and arrival.changed:
             sharing.keep(context, environment, arrival.databases, stop)
+    _stay(context, environment, ttl)
     if arrival.changed:
         context.mark_changed()
     context.show(UpDocument.of(arrival, context.command), up_text)
     context.leave(arrival.exit_code)
+
+
+def _require_recorded(environment: Environment, ttl: float) -> None:
+    from seedbed.model.environment import is_recorded
+
+    if ttl and not is_recorded(environment):
+        raise UsageError(
+            f"nothing could say how long {environment.name} stays",
+            because="it has no table for records: it lies in no base, and no task of it runs commands",
+            try_='base = "…" or access = "task", in its section of the manifest',
+        )
+
+
+def _stay(context: CommandContext, environment: Environment, ttl: float) -> None:
+    """Write down how long an environment stays, once there is a table for that; what comes up is what counts."""
+    from seedbed.project.lifetimes import touch
+
+    if not ttl:
+        return
+    try:
+        touch(context.project.targets, environment, context.command, ttl=ttl)
+    except SeedbedError as error:
+        how = hint_text(Hint(call("env touch", environment.name, "--ttl", "3d")), environment.name, "")
+        context.out.log(f"--ttl could not be written down: {error.what}; later: {how}", level=-1)
 
 
 def _planned(

@@ -106,6 +106,17 @@ def drop(context: CommandContext, environment: Environment, stop: Stop) -> tuple
     return filled.errors
 
 
+def forget(context: CommandContext, environment: Environment) -> None:
+    """Remove the record of an environment of which nothing is left; one of its own went with its stacks.
+
+    Raises what `seedbed.aws` raises.
+    """
+    from seedbed.project import lifetimes
+
+    if environment.base and _has_records(context, environment):
+        lifetimes.environments(context.project.targets, environment).remove(environment.name)
+
+
 def _has_records(context: CommandContext, environment: Environment) -> bool:
     """Return whether the base of `environment` is deployed: else there is no server that has anything."""
     from seedbed.remote.place import control_of

@@ -45,6 +45,12 @@ def command() -> None:
     "--bare", is_flag=True, help="Leave the service's name out of the variables' names; for one service."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
+@click.option(
+    "--ttl",
+    type=options.Duration(),
+    metavar="TIME",
+    help="Let it stay so long after each use, such as 8h or 3d.",
+)
 @options.as_json
 @command_context(CommandKind.LOCAL)
 def up(
@@ -55,6 +61,7 @@ def up(
     form: str,
     bare: bool,
     yes: bool,
+    ttl: float | None,
 ) -> None:
     """Start NAME: the sandbox's servers, which then run between commands; elsewhere deploy, apply and seed.
 
@@ -66,7 +73,7 @@ def up(
     seedbed env up sandbox -s user -s payment
     seedbed env up sandbox --dotenv > .env
     seedbed env up sandbox --json
-    seedbed env up dev-ana --yes
+    seedbed env up dev-ana --yes --ttl 7d
     seedbed env up dev-ana --json
     """
     context.environment = name
@@ -93,7 +100,7 @@ def up(
 
     require_databases(context.project.platform, environment)
     require_unprotected(environment, "env up", "deploy", "apply")
-    bring_up(context, environment, databases, services, yes=yes)
+    bring_up(context, environment, databases, services, yes=yes, ttl=ttl or 0.0)
 
 
 @command.command("down", short_help="Stop an environment.")
@@ -226,6 +233,8 @@ def _drop_shares(context: CommandContext, environment: Environment) -> None:
     failed = sharing.drop(context, environment, Stop())
     for each in failed:
         context.fail(each)
+    if not failed:
+        sharing.forget(context, environment)
     context.leave(exit_code(failed, changed=context.is_changed))
 
 

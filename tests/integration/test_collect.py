@@ -33,7 +33,7 @@ from seedbed.remote.environments import Environments, Use
 from seedbed.remote.records import new_id
 from tests.support.afar import put_facts
 from tests.support.aws_clients import client
-from tests.support.aws_proxy import Policies, proxy
+from tests.support.aws_proxy import Policies, on, proxy
 from tests.support.deployment.kills import killed_at_each_step
 from tests.support.postgres.shared import PASSWORD, Base, base_server
 from tests.support.postgres.wire import HERE
@@ -434,6 +434,25 @@ def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment
     done = {each["there"]["environment"]: each["done"] for each in ran.document["environments"]}
     assert done == {"dev-ana": "collected", "dev-ben": "", "dev-lost": "marked"}
     assert PASSWORD not in ran.everything
+
+
+@pytest.mark.slow
+def test_who_brings_up_what_was_left_behind_keeps_it_also_while_it_is_collected(
+    ministack_server: World, tmp_path: Path
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as aws:
+        account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
+        account.record("dev-ana", marked=DAY + 60)
+        account.share("dev-ana")
+        with ThreadPoolExecutor(1) as pool:
+            with aws.hold(on("UpdateItem", containing="collected"), when="answered") as held:
+                collecting = pool.submit(account.collected)
+                held.wait_until_inside()
+                account.records.touch("dev-ana", Use(CALLER, "env up"))
+            assert collecting.result()["dev-ana"].done == "lost"
+        assert account.records.about("dev-ana") is not None
+    assert account.server.dropped == []
 
 
 @pytest.mark.slow

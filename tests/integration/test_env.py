@@ -206,6 +206,17 @@ def test_what_is_protected_is_neither_started_nor_ended(files: ProjectFiles) -> 
     assert run(files.root, "env", "up", "nowhere").code == 2
 
 
+def test_what_is_left_out_of_an_environment_has_to_be_known_and_to_leave_something(
+    files: ProjectFiles,
+) -> None:
+    nothing = run(files.root, "env", "up", "dev-test", "--without", "postgres")
+    assert nothing.code == 2
+    assert "--without postgres leaves no database" in nothing.err
+    unknown = run(files.root, "env", "up", "dev-test", "--without", "oracle")
+    assert unknown.code == 2
+    assert "oracle" in unknown.err
+
+
 def test_environments_are_listed_as_they_are_declared(files: ProjectFiles) -> None:
     listed = run(files.root, "env", "list").out.splitlines()
     assert [line.split() for line in listed] == [

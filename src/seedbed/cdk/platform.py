@@ -41,6 +41,7 @@ from seedbed.model.environment import (
     GRAPH_ON_NFS,
     IMAGE,
     STORAGE_KEY,
+    WITHOUT,
     ZONES,
     Environment,
 )
@@ -83,6 +84,8 @@ def platform_stacks(
     `zones`: addresses and availability zones of the network, the latter with commas between them; `storage-key`:
     with whose key clusters are encrypted, see `PostgresOptions`.
 
+    `without`: engines whose databases are left out this time, with commas between them.
+
     `callers`: for whom there are policies, with commas between them (`read,run`). `collect`, of a base: when its task
     deletes environments whose time is over: `nightly`, or `cron(…)` and `rate(…)` as EventBridge has them.
 
@@ -94,6 +97,7 @@ def platform_stacks(
     """
     platform = load(manifest, lambda engine: registry.load(engine).options, registry.names())
     made = Made(chosen(app, platform))
+    platform = _without(app, platform)
     environment = made.environment
     if not environment.is_base:
         _make_tables(app, platform, made)
@@ -111,6 +115,13 @@ def platform_stacks(
     if (kinds := told(app, environment, CALLERS)) and (made.control or environment.base):
         _make_callers(app, platform, made, [each.strip() for each in kinds.split(",")])
     return made
+
+
+def _without(app: cdk.App, platform: Platform) -> Platform:
+    """Return `platform` without the databases of the engines that the context leaves out, for this time."""
+    left_out = {each.strip() for each in str(app.node.try_get_context(WITHOUT) or "").split(",")}
+    kept = tuple(each for each in platform.databases if each.engine not in left_out)
+    return replace(platform, databases=kept)
 
 
 def _make_tables(app: cdk.App, platform: Platform, made: Made) -> None:

@@ -12,6 +12,7 @@ from seedbed.errors import Hint, SeedbedError, UsageError, call, hint_text
 if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
     from seedbed.deployment.plan import DeploymentPlan
+    from seedbed.deployment.request import DeployRequest
     from seedbed.execution.stopping import Stop
     from seedbed.model.coming_up import Filled, ServiceOutcome
     from seedbed.model.environment import Environment
@@ -27,6 +28,7 @@ def bring_up(
     environment: Environment,
     databases: Sequence[Database],
     services: tuple[str, ...],
+    without: tuple[str, ...] = (),
     *,
     yes: bool,
     ttl: float,
@@ -34,7 +36,8 @@ def bring_up(
     """Deploy, apply and seed `databases`, each service as soon as it can be, and leave with how that ended.
 
     `services`: those that were selected; none: all stacks of the environment are deployed. `ttl`: seconds for which it
-    stays after each use; 0: as the manifest or its record has it. Raises UsageError where that is kept nowhere.
+    stays after each use; 0: as the manifest or its record has it. `without`: engines that are left out. Raises
+    UsageError where nothing keeps that time.
     """
     from seedbed.cli.context import signals
     from seedbed.cli.using import used
@@ -53,7 +56,8 @@ def bring_up(
         listener = closing.enter_context(showing)
         deploy, plan = None, None
         if has_app(context.project.platform.root) or context.catalog.deployable(databases):
-            run, plan = _planned(context, environment, services, listener, stop, closing, yes=yes)
+            request = _request(services, without)
+            run, plan = _planned(context, environment, request, without, listener, stop, closing, yes=yes)
             deploy = _deploy(context, run, plan)
         fill = _by_task if environment.access == "task" else _here
         steps = Steps(
@@ -98,10 +102,18 @@ def _stay(context: CommandContext, environment: Environment, ttl: float) -> None
         context.out.log(f"--ttl could not be written down: {error.what}; later: {how}", level=-1)
 
 
+def _request(services: tuple[str, ...], without: tuple[str, ...]) -> DeployRequest:
+    from seedbed.deployment.request import DeployRequest
+    from seedbed.model.environment import WITHOUT
+
+    return DeployRequest(services=services, context={WITHOUT: ",".join(without)} if without else {})
+
+
 def _planned(
     context: CommandContext,
     environment: Environment,
-    services: tuple[str, ...],
+    request: DeployRequest,
+    without: Sequence[str],
     listener: Listener,
     stop: Stop,
     closing: ExitStack,
@@ -112,11 +124,11 @@ def _planned(
     from seedbed.cli.commands.deploy import require_removals
     from seedbed.project import deploying
 
-    deployable = context.catalog.deployable(context.catalog.databases(services))
+    selected = context.catalog.databases(request.services)
+    deployable = context.catalog.deployable([each for each in selected if each.engine not in without])
     run = closing.enter_context(
         context.project.run(environment.name, deployable, listener=listener, stop=stop)
     )
-    request = deploying.DeployRequest(services=services)
     plan = closing.enter_context(deploying.plan_deploy(run, request))
     if not yes:
         require_removals(context, environment, plan.deployment)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.identity import require_account
@@ -46,6 +47,11 @@ class DeploymentScope(Struct, frozen=True):
     request: DeployRequest
     base: Sequence[str] = ()
 
+    @property
+    def told(self) -> Environment:
+        """The environment with all that the app is told of it this time."""
+        return replace(self.environment, context={**self.environment.context, **self.request.context})
+
 
 @contextmanager
 def prepare(
@@ -80,7 +86,7 @@ def prepare(
         assembly = (
             read(scope.request.assembly)
             if scope.request.assembly
-            else synthesise(cli, app, scope.environment, cloud, Path(room) / "assembly")
+            else synthesise(cli, app, scope.told, cloud, Path(room) / "assembly")
         )
         context = DeploymentContext(
             scope.environment,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from seedbed.model.migration import Phase
 from seedbed.planning.reviewed import ReviewedPlan
@@ -20,6 +21,7 @@ class DeployRequest(Struct, frozen=True):
     was synthesised before. `wait`: seconds for an update that is under way, and for what it makes. `follow`: what is
     under way, or only look at it. `declared`: the names of stacks of all declared databases. `drop`: stacks that the
     app no longer makes and that are to be left as they are. `fetch`: a CDK CLI that is nowhere on this machine.
+    `context`: what the app is told besides, this time.
     """
 
     gate: Phase = Phase.CONTRACT
@@ -34,3 +36,4 @@ class DeployRequest(Struct, frozen=True):
     declared: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     fetch: bool = True
+    context: Mapping[str, str] = field(default_factory=dict)

@@ -20,6 +20,7 @@ IMAGE, ARCHITECTURE, GRAPH_IMAGE, GRAPH_ON_NFS = "image", "architecture", "graph
 CIDR, ZONES, STORAGE_KEY = "cidr", "zones", "storage-key"
 CALLERS = "callers"
 COLLECT = "collect"
+WITHOUT = "without"  # said for one deployment, never by the manifest
 ACCEPTED = "accepted"
 
 

@@ -121,6 +121,15 @@ def test_nothing_is_read_that_no_resource_refers_to(ana: Stacks) -> None:
         assert [each for each in read if f'"{each}"' not in text and f"${{{each}}}" not in text] == [], name
 
 
+def test_an_engine_that_is_left_out_has_no_stack_and_the_task_waits_for_none_of_it(
+    manifest: Callable[[str], Path], synthesise: Synthesise, ana: Stacks
+) -> None:
+    made = synthesise(manifest(""), environment="dev-ana", without="opensearch")
+    assert ana.keys() - made.keys() == {"sample-dev-ana-search-opensearch"}
+    assert "OPENSEARCH" not in json.dumps(made["sample-dev-ana-seedbed-task"].template)
+    assert "OPENSEARCH" in json.dumps(ana["sample-dev-ana-seedbed-task"].template)
+
+
 def test_a_base_stays_and_what_lies_in_it_goes(base: Stacks, ana: Stacks) -> None:
     cluster = only(base["sample-shared-dev-seedbed-postgres"], "RDS::DBCluster")
     assert (cluster["DeletionPolicy"], cluster["Properties"]["DeletionProtection"]) == ("Retain", True)

@@ -44,6 +44,13 @@ def command() -> None:
 @click.option(
     "--bare", is_flag=True, help="Leave the service's name out of the variables' names; for one service."
 )
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=options.known("engines"),
+    help="Leave out this engine, for now; may be repeated.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before removing anything.")
 @click.option(
     "--ttl",
@@ -60,6 +67,7 @@ def up(
     engines: tuple[str, ...],
     form: str,
     bare: bool,
+    without: tuple[str, ...],
     yes: bool,
     ttl: float | None,
 ) -> None:
@@ -74,6 +82,7 @@ def up(
     seedbed env up sandbox --dotenv > .env
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes --ttl 7d
+    seedbed env up dev-ana --without opensearch   later, without the option, it is added
     seedbed env up dev-ana --json
     """
     context.environment = name
@@ -100,7 +109,15 @@ def up(
 
     require_databases(context.project.platform, environment)
     require_unprotected(environment, "env up", "deploy", "apply")
-    bring_up(context, environment, databases, services, yes=yes, ttl=ttl or 0.0)
+    context.databases((), without)  # engines that there are
+    databases = tuple(each for each in databases if each.engine not in without)
+    if not databases:
+        raise UsageError(
+            f"--without {' and '.join(without)} leaves no database",
+            because="no other engine is selected",
+            try_="leave out fewer",
+        )
+    bring_up(context, environment, databases, services, without, yes=yes, ttl=ttl or 0.0)
 
 
 @command.command("down", short_help="Stop an environment.")

@@ -165,6 +165,13 @@ def test_the_task_of_a_base_deletes_stacks_of_ephemeral_environments_and_no_othe
     assert not allows(held, Asked("secretsmanager:DeleteSecret", f"{secret}-prod-user"))
 
 
+@pytest.mark.parametrize("policy", [rights.DEPLOY, rights.COLLECT])
+@pytest.mark.parametrize("action", ["DescribeStacks", "ListStacks"])
+def test_all_stacks_of_an_account_are_described_by_two_rights(policy: str, action: str) -> None:
+    every = NAMES.arn("cloudformation", "stack/*/*")
+    assert allows(rights.statements(policy, NAMES), Asked(f"cloudformation:{action}", every))
+
+
 def test_a_developer_may_do_what_runs_and_deploys() -> None:
     for kind in (rights.RUN, rights.DEPLOY):
         assert set(rights.KINDS[kind]) <= set(rights.KINDS[rights.DEV])
@@ -185,9 +192,8 @@ def test_no_statement_allows_every_action_of_a_service() -> None:
         for each in rights.statements(policy, NAMES):
             assert not [action for action in each["Action"] if "*" in action]
             if each["Resource"] == ["*"]:
-                lists = {
-                    f"cloudformation:{name}" for name in ("DescribeStacks", "ListExports", "ListImports")
-                }
+                looked = ("DescribeStacks", "ListExports", "ListImports", "ListStacks")
+                lists = {f"cloudformation:{name}" for name in looked}
                 assert set(each["Action"]) <= {"sts:GetCallerIdentity", *lists} or (
                     each["Action"] == ["ecs:ListTasks"]
                     and each["Condition"] == {"ArnEquals": {"ecs:cluster": CLUSTER}}

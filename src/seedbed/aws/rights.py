@@ -29,6 +29,10 @@ EPHEMERAL = "dev*"  # the names of what may be deleted
 COLLECTED = "collected"  # the id of the items that count, by days, what was collected
 ENVIRONMENTS = "environments"  # the id of the items that all environments of a table are listed by
 _LOOKS = ("DescribeTable", "DescribeTimeToLive")
+# They have no resource of their own. To describe all stacks takes the right to list them, too.
+_LISTS = tuple(
+    f"cloudformation:{each}" for each in ("DescribeStacks", "ListExports", "ListImports", "ListStacks")
+)
 
 
 class Names(Struct, frozen=True):
@@ -169,10 +173,7 @@ def _deploy(names: Names) -> list[Statement]:
     path = f"parameter/{names.platform}/{names.environment}"
     found = [
         _allow(["sts:AssumeRole"], [roles]),
-        # Lists have no resource of their own.
-        _allow(
-            [f"cloudformation:{each}" for each in ("DescribeStacks", "ListExports", "ListImports")], ["*"]
-        ),
+        _allow(list(_LISTS), ["*"]),
         _allow(
             [f"cloudformation:{each}" for each in (*sets, "ListStackResources")],
             [names.stacks],
@@ -256,10 +257,7 @@ def _collect(names: Names) -> list[Statement]:
     items = [f"dynamodb:{each}" for each in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")]
     looks = ("DescribeStackEvents", "GetTemplate", "ListStackResources")
     return [
-        # Lists have no resource of their own.
-        _allow(
-            [f"cloudformation:{each}" for each in ("DescribeStacks", "ListExports", "ListImports")], ["*"]
-        ),
+        _allow(list(_LISTS), ["*"]),
         _allow([f"cloudformation:{each}" for each in looks], stacks),
         _allow(["cloudformation:DeleteStack"], stacks, tagged),
         _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),

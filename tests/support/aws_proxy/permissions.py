@@ -147,6 +147,8 @@ class Place:
         context = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
         arn = name if name.startswith("arn:") else self._arn("cloudformation", f"stack/{name}/1")
         yield Asked(f"cloudformation:{call.operation}", arn if name else "*", context if name else {})
+        if call.operation == "DescribeStacks" and not name:  # since 2023 AWS asks for both
+            yield Asked("cloudformation:ListStacks", self._arn("cloudformation", "stack/*/*"))
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"

@@ -119,6 +119,23 @@ def test_what_others_gave_a_login_goes_with_it_and_what_it_made_there_stays(rds:
     rds.drop(ben)
 
 
+@pytest.mark.parametrize("said", ["SET role = '{}_migrate'", "CONNECTION LIMIT 0"])
+def test_what_an_owner_said_of_a_database_keeps_no_other_part_from_going(rds: Base, said: str) -> None:
+    ana, ben = named(rds, "ana"), named(rds, "ben")
+    rds.make(ana)
+    rds.make(ben)
+    ben.can(
+        "CREATE TABLE mine (id int)",
+        f"GRANT SELECT ON mine TO {ana.names['app_user']}",
+        f"ALTER DATABASE {ben.name} {said.format(ben.name)}",
+    )
+    rds.drop(ana)
+    with rds.reached() as shared:
+        assert ana.share not in shared.listed()
+    rds.make(ben)
+    rds.drop(ben)
+
+
 def test_a_login_that_is_there_already_is_nobody_s_to_take(rds: Base) -> None:
     ana = named(rds, "ana")
     with connected(rds.server, "postgres") as connection:

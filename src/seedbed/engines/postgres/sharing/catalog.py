@@ -105,6 +105,15 @@ def database(query: Query, name: str, app: str = "") -> Found | None:
     return next((Found(str(row[0]), row[1] == "true", row[2] == "true") for row in rows), None)
 
 
+def is_limited(query: Query, name: str) -> bool:
+    """Return whether the database `name` takes so many sessions only."""
+    rows = query(
+        f"{OWN_PATH}; SELECT datname::text FROM pg_database "
+        f"WHERE datname = {quoted_text(name)} AND datconnlimit >= 0"
+    )
+    return bool([*rows])
+
+
 def leaning(query: Query, role: str) -> list[tuple[str, str]]:
     """Return the databases where `role` has something, each with its owner; "" and "" for what is in none."""
     rows = query(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 MOST_TEMPLATES = 4  # of one database
 _TEMPLATE_PAIR = Pair(TEMPLATE_OWNER, TEMPLATE_APP)
 _SET_OPTION = 160000  # since version 16 a member may inherit a role's rights, or act as it, or both
+_TRANSACTION_TIMEOUT = 170000  # the version that has that setting
 _GONE, _IN_USE = "3D000", "55006"
 _COLLIDED = (
     "XX000"  # two statements changed one row of a catalogue that all databases share: "concurrently updated"
@@ -352,8 +353,13 @@ class SharedPostgres:
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[Connection]:
-        """Yield the administrator's session in the database `name`."""
+        """Yield the administrator's session in the database `name`, whatever its owner said of sessions there."""
+        if catalog.is_limited(self._query, name):
+            self._transaction([f"ALTER DATABASE {quoted_name(name)} CONNECTION LIMIT -1"])
         with closing(open_connection(replace(self._place, name=name))) as connection:
+            run(connection, "SET ROLE NONE")
+            if connection.info.server_version >= _TRANSACTION_TIMEOUT:
+                run(connection, "SET transaction_timeout = 0")
             yield connection
 
     @contextmanager

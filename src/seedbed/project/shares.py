@@ -6,12 +6,14 @@ logins are in secrets that are found by them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from seedbed.engines.sharing import SharedServer, SupportsSharing
 from seedbed.environments import variables
 from seedbed.errors import Refused, SeedbedError, StepFailed, UsageError, as_one
+from seedbed.manifest.environments import is_name
 from seedbed.model.environment import Environment, is_dev_name
 from seedbed.model.names import RESERVED, login_secret
 from seedbed.model.secret import Secret
@@ -22,6 +24,7 @@ _SECRETS = {
     "user": "migrate",
     "app_user": "app",
 }  # by the setting that names a login, which secret has its password
+_SERVICE = re.compile(r"[a-z0-9_-]+")
 _PASSWORD = "password"  # noqa: S105  the member of such a secret
 
 
@@ -121,6 +124,8 @@ class Shares:
     ) -> list[ShareOutcome]:
         """Return what `do` did for each of `parts`; one that fails stops no other. Raises Refused, UsageError."""
         require_ephemeral_name(environment)
+        for each in parts:
+            require_one_service(each.database)
         by_engine: dict[str, list[SharePart]] = {}
         for each in parts:
             by_engine.setdefault(each.engine, []).append(each)
@@ -153,12 +158,31 @@ class Shares:
 
 
 def require_ephemeral_name(environment: str) -> None:
-    """Raise Refused for an environment whose name does not say that it may be deleted."""
+    """Raise Refused for an environment whose name does not say that it may be deleted.
+
+    Raises UsageError for what is no name: a server may take `dev-*` for all that begin so.
+    """
+    if not is_name(environment):
+        raise UsageError(
+            f"{environment!r} is not the name of one environment",
+            because="what it has on a server is found by its name",
+            try_="dev-ana, for example",
+        )
     if not is_dev_name(environment):
         raise Refused(
             f"{environment} has no place on a shared server",
             because="only environments whose names start with dev lie in a base",
             try_="name one of those",
+        )
+
+
+def require_one_service(database: str) -> None:
+    """Raise UsageError unless the id of a database has the name of one service in front."""
+    if _SERVICE.fullmatch(database.partition("/")[0]) is None:
+        raise UsageError(
+            f"{database!r} is not the id of one database",
+            because="what it has on a server is found by the name of its service",
+            try_="SERVICE/ENGINE, one of each",
         )
 
 

@@ -42,6 +42,25 @@ def test_commands_that_ask_databases_refuse_a_base_by_name_before_they_connect(r
         assert "name one of those, dev-*: -e NAME" in ran.err
 
 
+def test_what_is_about_a_base_is_refused_elsewhere_before_anything_is_asked(root: Path) -> None:
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    for name, because in (
+        ("dev-ana", "it lies in shared-dev"),
+        ("sandbox", "no other environment lies in it"),
+    ):
+        ran = run(root, "share", "list", "-e", name, env=nowhere)
+        assert ran.code == 2, ran.everything
+        assert f"{name} is no base" in ran.err
+        assert because in ran.err
+        assert "-e shared-dev" in ran.err
+
+
+def test_a_base_is_deployed_and_not_brought_up(root: Path) -> None:
+    ran = run(root, "env", "up", "shared-dev", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    assert ran.code == 2, ran.everything
+    assert "deploy -e shared-dev" in ran.err
+
+
 @pytest.mark.parametrize("command", ["destroy", "reset"])
 def test_nothing_of_a_base_is_deleted(root: Path, command: str) -> None:
     ran = run(root, command, "-e", "shared-dev", "--yes")

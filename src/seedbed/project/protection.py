@@ -42,6 +42,23 @@ def require_databases(platform: Platform, environment: Environment) -> None:
         )
 
 
+def require_base(platform: Platform, environment: Environment) -> None:
+    """Raise UsageError for what is no base: it has no servers that others share."""
+    if not environment.is_base:
+        bases = (
+            [environment.base]
+            if environment.base
+            else [x.pattern for x in platform.environments if x.is_base]
+        )
+        raise UsageError(
+            f"{environment.name} is no base",
+            because=f"it lies in {environment.base}"
+            if environment.base
+            else "no other environment lies in it, or could",
+            try_=f"-e {' or '.join(bases)}" if bases else "declare one first: base = true, in its section",
+        )
+
+
 def require_reviewed(environment: Environment, request: Reviewable, *, verb: str = "apply") -> None:
     """Raise Refused where `environment` is protected and no reviewed plan binds `request`, UsageError as below."""
     if request.reviewed:

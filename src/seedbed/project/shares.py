@@ -18,6 +18,7 @@ from seedbed.model.environment import Environment, is_dev_name
 from seedbed.model.names import RESERVED, login_secret
 from seedbed.model.secret import Secret
 from seedbed.model.sharing import Share, ShareOutcome, SharePart
+from seedbed.project.protection import require_base
 from seedbed.project.targets import Targets
 
 _SECRETS = {
@@ -33,12 +34,7 @@ class Shares:
 
     def __init__(self, targets: Targets, base: Environment) -> None:
         """Raises UsageError where `base` is none."""
-        if not base.is_base:
-            raise UsageError(
-                f"{base.name} is no base",
-                because="only what lies in a base is on a server that it shares",
-                try_="name the environment that others name with base = …",
-            )
+        require_base(targets.catalog.platform, base)
         self._targets, self._catalog, self._base = targets, targets.catalog, base
 
     @property

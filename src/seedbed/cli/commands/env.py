@@ -100,14 +100,14 @@ def up(
             because="applications there are given their variables by what deploys them",
             try_=Hint(call("env up", "sandbox", f"--{form or 'bare'}")),
         )
+    _require_no_base(environment)
     if environment.is_sandbox:
         _require_one_service(databases, bare=bare)
         _up_sandbox(context, databases, form, bare=bare)
         return
     from seedbed.cli.coming_up import bring_up
-    from seedbed.project.protection import require_databases, require_unprotected
+    from seedbed.project.protection import require_unprotected
 
-    require_databases(context.project.platform, environment)
     require_unprotected(environment, "env up", "deploy", "apply")
     context.databases((), without)  # engines that there are
     databases = tuple(each for each in databases if each.engine not in without)
@@ -118,6 +118,15 @@ def up(
             try_="leave out fewer",
         )
     bring_up(context, environment, databases, services, without, yes=yes, ttl=ttl or 0.0)
+
+
+def _require_no_base(environment: Environment) -> None:
+    if environment.is_base:
+        raise UsageError(
+            f"env up does not make {environment.name}, which is a base",
+            because="it has servers for others, and no databases of its own to be migrated and seeded",
+            try_=Hint(call("deploy", "-e", environment.name)),
+        )
 
 
 @command.command("down", short_help="Stop an environment.")

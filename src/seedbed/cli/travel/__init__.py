@@ -28,9 +28,9 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
     """Return whether the databases are reached by a task, and this process is not it.
 
     Not where `values`, those of the command's parameters, have no `--fresh` and it answers from what the last run left.
-    Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect, and for a
-    base, whose task does nothing but what is about its servers. What is
-    wrong with the manifest, or with the environment's name, the command says itself, in an order of its own.
+    Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect, for a base,
+    whose task does nothing but what is about its servers, and for that elsewhere. What is wrong with the manifest, or
+    with the environment's name, the command says itself, in an order of its own.
     """
     if context.recorder:
         return False
@@ -40,10 +40,11 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
         )
     except SeedbedError:
         return False
-    if environment is not None and not is_about_base(context.command):
-        from seedbed.project.protection import require_databases
+    if environment is not None:
+        from seedbed.project.protection import require_base, require_databases
 
-        require_databases(context.project.platform, environment)
+        require = require_base if is_about_base(context.command) else require_databases
+        require(context.project.platform, environment)
     if environment is None or not (environment.access == "task" or environment.is_base):
         if detach:
             raise UsageError(

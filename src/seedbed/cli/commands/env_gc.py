@@ -58,7 +58,7 @@ def command(context: CommandContext, dry_run: bool, yes: bool, most: int, as_cod
     document = CollectionDocument.of(found, errors, most=most, dry_run=dry_run, command=context.command)
     context.show(document, collection_text)
     failed = [ExitCode(each.error.exit_code) for each in found if each.error]
-    codes = [*failed, *(each.exit_code for each in errors)]
+    codes = [*failed, *(each.exit_code for each in errors if not _is_others(each, len(places) - len(errors)))]
     if codes:
         context.leave(exit_code(codes, changed=any(each.done == "collected" for each in found)))
     left = [each for each in found if each.there.fate == "due" and each.done in {"", "postponed"}]
@@ -93,6 +93,16 @@ def _collected(
         except SeedbedError as error:
             errors.append(error)
     return found, errors
+
+
+def _is_others(error: SeedbedError, seen: int) -> bool:
+    """Return whether it says of an account, beside those that were seen, that the credentials are not of it.
+
+    That one is collected by somebody else: the task of a base is in its own account alone.
+    """
+    from seedbed.aws.faults import WrongAccount
+
+    return seen > 0 and isinstance(error, WrongAccount)
 
 
 def _ask(context: CommandContext, found: Sequence[CollectedEntry]) -> None:

@@ -62,6 +62,14 @@ def test_an_undeclared_name_is_told_what_is_declared() -> None:
     assert caught.value.try_ == "did you mean staging?"
 
 
+def test_a_pattern_is_no_name_that_could_be_meant() -> None:
+    with pytest.raises(UsageError, match="there is no environment devana") as caught:
+        environment(DECLARED, "devana")
+    assert caught.value.try_ == (
+        "a name that dev-* or dev-ci-* matches, or declare it in seedbed.toml: [environments.devana]"
+    )
+
+
 @pytest.mark.parametrize(
     "name", ["", "Prod", "a_b", "a.b", "-a", "a-", "a--b", "prod\n", "x" * 33, "dev-*", "ü", "a/b"]
 )

@@ -176,11 +176,15 @@ def _declared(platform: Platform, name: str) -> EnvironmentPattern:
 
 def _undeclared(platform: Platform, name: str) -> UsageError:
     names = [each.pattern for each in platform.environments]
+    patterns = [each for each in names if is_pattern(each)]
+    fitting = f"a name that {' or '.join(patterns)} matches, or " if patterns else ""
     return UsageError(
         f"there is no environment {name}",
         because=f"declared are {', '.join([*names, f'{SANDBOX} (built in)'])}",
         try_=did_you_mean(
-            name, [*names, SANDBOX], otherwise=f"declare it in seedbed.toml: [environments.{name}]"
+            name,
+            [SANDBOX, *(each for each in names if not is_pattern(each))],
+            otherwise=f"{fitting}declare it in seedbed.toml: [environments.{name}]",
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -82,7 +82,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             runtime_platform=runtime_platform(architecture),
         )
         self.log_group: logs.ILogGroup = self._log_group(control)
-        plain = {"NO_COLOR": "1", **(variables or {}), **self._told(control)}
+        plain = {**_plain(self), **(variables or {}), **self._told(control)}
         self.container = self.definition.add_container(
             CONTAINER,
             image=image,
@@ -176,3 +176,8 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         }
         share(self, inner, path)
         CfnOutput(self, "TaskDefinition", value=values["task-definition"])
+
+
+def _plain(scope: Construct) -> dict[str, str]:
+    """Return what every task is told; the region, because another one's tables and secrets may be another's."""
+    return {"NO_COLOR": "1", "AWS_REGION": str(Stack.of(scope).region)}

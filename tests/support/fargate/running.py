@@ -107,8 +107,13 @@ def _started(
     def here(variables: Mapping[str, str]) -> Mapping[str, str]:
         return routed(image.placed(variables), network)
 
+    def to_aws(variables: Mapping[str, str]) -> Mapping[str, str]:
+        """Add what leads to the emulator: in AWS those are addresses that are the same everywhere."""
+        led = {"AWS_ENDPOINT_URL": image.environment.get("AWS_ENDPOINT_URL", ""), **given}
+        return {**here(variables), **{name: value for name, value in led.items() if value}}
+
     try:
-        command = image.local([*respelled(container.get("entryPoint", ()), here), *asked])
+        command = image.local([*respelled(container.get("entryPoint", ()), to_aws), *asked])
     except NoSuchProgram as error:
         raise NotStarted(_NO_PROGRAM.format(error)) from None
     with task.changed:

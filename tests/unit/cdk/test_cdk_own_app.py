@@ -107,7 +107,7 @@ def test_a_task_without_records_has_a_log_of_its_own(own: OwnApp) -> None:
     (log,) = found.resources("Logs::LogGroup")
     assert container["LogConfiguration"]["Options"]["awslogs-group"] == {"Ref": log}
     told = {each["Name"]: each["Value"] for each in container["Environment"]}
-    assert told == {"NO_COLOR": "1", "COLOUR": "blue"}
+    assert told == {"NO_COLOR": "1", "AWS_REGION": DEV.region, "COLOUR": "blue"}
 
 
 def test_a_role_is_given_the_policies_of_its_kind_and_no_others(own: OwnApp) -> None:

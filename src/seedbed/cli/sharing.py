@@ -137,11 +137,12 @@ def _carried(
 
     from seedbed.cli.travel.apart import carried, raised
     from seedbed.documents.sharing import SharesDocument
+    from seedbed.support.typed import ready
 
     values = {"env": environment.base, "name": environment.name, "databases": tuple(databases)}
     filled, data = carried(context, command, values, listener=_ignore, stop=stop.request)
     try:
-        document = msgspec.json.decode(data, type=SharesDocument)
+        document = msgspec.json.decode(data, type=ready(SharesDocument))
     except msgspec.DecodeError:
         return filled, None
     errors = []

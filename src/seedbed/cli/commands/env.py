@@ -82,7 +82,7 @@ def up(
     seedbed env up sandbox --dotenv > .env
     seedbed env up sandbox --json
     seedbed env up dev-ana --yes --ttl 7d
-    seedbed env up dev-ana --without opensearch   later, without the option, it is added
+    seedbed env up dev-ana --without opensearch   added by the next one
     seedbed env up dev-ana --json
     """
     context.environment = name

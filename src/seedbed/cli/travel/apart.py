@@ -24,6 +24,7 @@ from seedbed.model.outcome import fold
 from seedbed.remote.following import Following
 from seedbed.remote.records import Entry, Happened, Written, code_of
 from seedbed.remote.stopping import Stopping
+from seedbed.support.typed import ready
 
 if TYPE_CHECKING:
     from seedbed.model.event import Event, Listener
@@ -99,7 +100,7 @@ def _errors(run: Run, document: bytes, events: list[Event]) -> tuple[SeedbedErro
         return ()
     if document:
         try:
-            return tuple(map(raised, msgspec.json.decode(document, type=ErrorDocument).errors))
+            return tuple(map(raised, msgspec.json.decode(document, type=ready(ErrorDocument)).errors))
         except msgspec.ValidationError:  # a document of its own
             pass
     error = SeedbedError(f"run {run.id} ended with exit code {int(code)}", because=run.because)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,19 +12,18 @@ import neo4j
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.project import Project
 from seedbed.project.lifetimes import environments
-from tests.support.aws_proxy import Proxy, on, proxy
+from tests.support.aws_proxy import Proxy, on
 from tests.support.deployment.in_base import BASE, write_in_base
-from tests.support.deployment.inside import Authority, Servers, ask_for_passwords, inside
+from tests.support.deployment.inside import Authority, Servers, inside
 from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
 from tests.support.deployment.stage import IMAGE, Stage, write_app_of_several
-from tests.support.fargate import Fargate, fargate, seedbed_image
-from tests.support.postgres.clusters import furnish
+from tests.support.fargate import Fargate, seedbed_image
 from tests.support.postgres.wire import connected
 from tests.support.projects import run
 from tests.support.servers import Settings
@@ -38,32 +36,6 @@ CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL);
 -- migrate:down
 DROP TABLE users;
 """
-
-
-@pytest.fixture
-def aws(ministack_account: World) -> Iterator[Proxy]:
-    with proxy(ministack_account.endpoint) as running:
-        yield running
-
-
-@pytest.fixture
-def tasks(aws: Proxy, ministack_account: World) -> Iterator[Fargate]:
-    with fargate(aws, ministack_account, judged=True) as running:
-        yield running
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
-    """A PostgreSQL that asks for passwords."""
-    furnish(short_path, cluster)
-    with embedded(short_path) as server:
-        ask_for_passwords(server)
-        yield server
 
 
 @pytest.fixture

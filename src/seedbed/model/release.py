@@ -1,0 +1,151 @@
+"""A release: what goes into an environment, the steps it takes, and the evidence of each.
+
+Pure: times are seconds of the epoch, by the clock of the store that keeps the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from seedbed.model.migration import Phase
+
+ReleaseState = Literal["open", "closed", "abandoned", "returned", "superseded"]
+StepState = Literal["waiting", "running", "failed", "done", "skipped"]
+
+
+class StepName(StrEnum):
+    """The steps of a release, in the order in which they are taken."""
+
+    EXPAND = "expand"
+    CODE = "code"
+    MIGRATE = "migrate"
+    VERIFY = "verify"
+    SOAK = "soak"
+    SNAPSHOT = "snapshot"
+    CONTRACT = "contract"
+    CLOSE = "close"
+
+
+STEPS = tuple(StepName)
+PHASES: Mapping[StepName, Phase] = {
+    StepName.EXPAND: Phase.EXPAND,
+    StepName.MIGRATE: Phase.MIGRATE,
+    StepName.CONTRACT: Phase.CONTRACT,
+}
+
+
+class Identity(Struct, frozen=True):
+    """Who did something: `user_id` and `arn` as the store's own authority tells them, which the caller does not choose.
+
+    In AWS `user_id` is `ROLE-ID:SESSION`, or the id of a user. `note`: what the caller says of himself
+    (`github:ana`): shown, and no evidence.
+    """
+
+    user_id: str
+    arn: str
+    note: str = ""
+
+
+class Evidence(Struct, frozen=True):
+    """What shows that something is so. `kind`: of what ("apply", "verify", "code", "reader", "snapshot", …).
+
+    `verdict`: "unknown" wants a written reason. `text`: one line for people. `blob`: SHA-256 of the document in the
+    store; empty where the text says all.
+    """
+
+    kind: str
+    verdict: Literal["good", "bad", "unknown"]
+    text: str
+    at: float
+    blob: str = ""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """One step as it stands.
+
+    `plan`: SHA-256 of the plan document that it carries out, in the store; empty where it has none. `token`: of who
+    carries it out now, `by` who that is, `beat` when that was last heard of. `commands`: what has been carried out to
+    its end, in order, so that a resumed step begins behind it. `because`: why it failed, or was skipped.
+    """
+
+    name: StepName
+    state: StepState = "waiting"
+    plan: str = ""
+    token: str = ""
+    by: Identity | None = None
+    began: float = 0.0
+    beat: float = 0.0
+    ended: float = 0.0
+    commands: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    because: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("done", "skipped")
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """A release of one environment, as its record has it now. `revision` counts its changes.
+
+    `bundle`: SHA-256 of the bundle; `commit`, `images` (digests by name) and `platform_digest` are what that says.
+    `soak`: seconds between the new code being everywhere and the contract. `supersedes`: the release that this one
+    carries on; 0: none. `ended_by`, `because`: who closed, abandoned or returned it, and why.
+    """
+
+    environment: str
+    number: int
+    bundle: str
+    platform_digest: str
+    commit: str
+    opened_by: Identity
+    opened: float
+    soak: float
+    steps: tuple[Step, ...]
+    images: Mapping[str, str] = field(default_factory=dict)
+    state: ReleaseState = "open"
+    revision: int = 0
+    supersedes: int = 0
+    ended: float = 0.0
+    ended_by: Identity | None = None
+    because: str = ""
+
+    def step(self, name: StepName) -> Step:
+        return next(each for each in self.steps if each.name is name)
+
+    @property
+    def current(self) -> Step | None:
+        """The first step that is not over; None where all are."""
+        return next((each for each in self.steps if not each.is_over), None)
+
+    @property
+    def digest(self) -> str:
+        """What is approved: the SHA-256 of the bundle, of the plans, and of what surrounds them.
+
+        It stays the same from the opening to the end, whatever happens in the steps.
+        """
+        plans = [(each.name, each.plan) for each in self.steps]
+        parts = [self.environment, self.number, self.bundle, plans, self.soak, self.supersedes]
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+class Approval(Struct, frozen=True, kw_only=True):
+    """The approval of a step of a release, as it was when its digest was `digest`.
+
+    `by` and `at` are told by the store's own authority, not by the caller. `reason`: why the step may be taken although
+    something about it is unknown; empty where nothing was accepted. `evidence`: a URL, shown and no evidence to us.
+    """
+
+    number: int
+    step: StepName
+    digest: str
+    by: Identity
+    at: float
+    reason: str = ""
+    evidence: str = ""

@@ -1,0 +1,1 @@
+"""Where releases are kept: their bundles, records and approvals."""

@@ -307,7 +307,7 @@ class Site:
 
         records = SimpleNamespace(extend=told, keep=told)
         self.patch.setattr(lifetimes, "environments", lambda *_: records)
-        self.patch.setattr(lifetimes, "touch", told)
+        self.patch.setattr(lifetimes, "touch", lambda *_, **__: lifetimes.Touched(None, told()))
 
     def nowhere_to_look(self) -> None:
         """Have an environment in a region where AWS does not answer."""

@@ -32,9 +32,8 @@ def touch(context: CommandContext, name: str, ttl: float | None) -> None:
     from seedbed.project import lifetimes
 
     environment = _environment(context, name)
-    targets = context.project.targets
-    record = lifetimes.touch(targets, environment, context.command, ttl=ttl or 0.0)
-    _show(context, environment, record or lifetimes.record(targets, environment))
+    touched = lifetimes.touch(context.project.targets, environment, context.command, ttl=ttl or 0.0)
+    _show(context, environment, touched.now)
 
 
 @click.command("extend", short_help="Let an environment stay longer, once.")

@@ -43,6 +43,11 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
     commit: str = ""
     branch: str = ""
 
+    @property
+    def goes(self) -> float:
+        """When it goes, at the earliest, where it is marked."""
+        return self.marked + GRACE
+
     def ends(self, declared: float) -> float:
         """Return when it ends: once its time is over since the last use, and its last extension; 0: never.
 
@@ -116,10 +121,9 @@ def prospect(found: Inhabited, now: float, *, protected: str = "") -> Prospect:
     over = "it has no stack any more" if found.is_left_behind else "its time is over"
     if record is None or not record.marked:
         return Prospect("unmarked", f"{over}, and it is not marked yet", now + GRACE)
-    goes = record.marked + GRACE
-    if now < goes:
-        return Prospect("marked", f"{over}, and it was marked less than a day ago", goes)
-    return Prospect("due", f"{over}, and it was marked a day ago", goes)
+    if now < record.goes:
+        return Prospect("marked", f"{over}, and it was marked less than a day ago", record.goes)
+    return Prospect("due", f"{over}, and it was marked a day ago", record.goes)
 
 
 def _kept(found: Inhabited, protected: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from seedbed.aws.identity import require_account
 from seedbed.aws.items import Table
 from seedbed.model.environment import Environment
@@ -23,20 +25,30 @@ def environments(targets: Targets, environment: Environment) -> Environments:
     return Environments(Table(cloud, control_of(cloud, targets.catalog.platform.name, environment)["table"]))
 
 
-def record(targets: Targets, environment: Environment) -> EnvironmentRecord:
-    """Return the record of an environment, an empty one where it has none. Raises what `environments` raises."""
-    found = environments(targets, environment).about(environment.name)
-    return found or EnvironmentRecord(name=environment.name)
+class Touched(Struct, frozen=True):
+    """A use that is written down. `before`, `now`: the record, None where there was none; `now` never is."""
+
+    before: EnvironmentRecord | None
+    now: EnvironmentRecord
 
 
-def touch(
-    targets: Targets, environment: Environment, command: str, *, ttl: float = 0.0
-) -> EnvironmentRecord | None:
-    """Write down that `command` uses an environment; return its record, None where that was written just now.
+def touch(targets: Targets, environment: Environment, command: str, *, ttl: float = 0.0) -> Touched:
+    """Write down that `command` uses an environment, unless that was done just now.
 
     `ttl`: of this environment alone, in seconds; 0: as it was. Raises what `environments` raises.
     """
     records = environments(targets, environment)
     who = require_account(records.table.cloud).arn
     commit, branch = checkout(targets.catalog.platform.root)
-    return records.touch(environment.name, Use(who, command, commit, branch), ttl=ttl)
+    name = environment.name
+    known = records.about(name)
+    now = records.touch_known(name, known, Use(who, command, commit, branch), ttl=ttl)
+    return Touched(known, now or known or EnvironmentRecord(name=name))
+
+
+def shown(targets: Targets, environment: Environment) -> EnvironmentRecord | None:
+    """Return what is shown of the record of an environment, None where it has none: any caller may read that.
+
+    Raises what `environments` raises.
+    """
+    return environments(targets, environment).shown(environment.name)

@@ -55,13 +55,23 @@ class Environments:
         item = self.table.get(environment_item(name), _ABOUT)
         return _of_item(name, item) if item else None
 
+    def shown(self, name: str) -> EnvironmentRecord | None:
+        """Return the copy of a record, as anybody may have written it: to be shown, no more."""
+        item = next(self.table.between(ENVIRONMENTS, name, name), None)
+        return _of_item(name, item) if item else None
+
     def touch(self, name: str, use: Use, *, ttl: float = 0.0) -> EnvironmentRecord | None:
         """Write down that an environment is used now, which takes a mark from it; return its record.
 
         Where that was done within ten minutes, by the same commit, nothing is written, and None is returned. `ttl`: of
         this environment alone, in seconds; 0: as it was.
         """
-        known = self.about(name)
+        return self.touch_known(name, self.about(name), use, ttl=ttl)
+
+    def touch_known(
+        self, name: str, known: EnvironmentRecord | None, use: Use, *, ttl: float = 0.0
+    ) -> EnvironmentRecord | None:
+        """Do what `touch` does with an environment whose record was `known` just now."""
         now = self.now()
         if known and not ttl and not _is_news(known, use, now):
             return None

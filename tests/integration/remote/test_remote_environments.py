@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from seedbed.errors import UsageError
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.secret import Secret
 from seedbed.remote.environments import Environments, Use
+from seedbed.support.phrases import moment
 from tests.integration.remote.conftest import BUCKET, TABLE
 from tests.support.afar import Afar
 from tests.support.aws_proxy import Policies, Proxy
@@ -228,6 +230,11 @@ def env(afar: Afar, *words: str) -> Ran:
     return Ran(process.returncode, out, err)
 
 
+def has_ttl(afar: Afar) -> None:
+    manifest = afar.files.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text().replace('access = "task"\n', 'access = "task"\nttl = "3d"\n', 1))
+
+
 @pytest.mark.slow
 def test_a_command_that_reaches_the_databases_is_written_down_and_a_look_at_what_was_left_is_not(
     afar: Afar, aws: Proxy
@@ -244,18 +251,47 @@ def test_a_command_that_reaches_the_databases_is_written_down_and_a_look_at_what
     assert noted(afar).command == "status"
     assert not any(afar.judge.refused.values())
     aged(Environments(afar.control.table), record, 86_400)
+    unwritten = f"that {afar.name} is used could not be written down"
     with aws.refuse("GetItem", "AccessDeniedException", "no", times=None):
         ran = afar.here("status", "-v")
-    assert ran.code == 0
-    assert f"that {afar.name} is used could not be written down" in ran.err
+    assert (ran.code, ran.err.count(unwritten)) == (0, 1), ran.everything
+    with aws.refuse("GetItem", "AccessDeniedException", "no", times=None):
+        assert unwritten not in afar.here("status").err  # nothing there is deleted for not being used
+
+
+@pytest.mark.slow
+def test_whoever_uses_what_is_marked_is_told_when_it_goes_and_what_keeps_it(afar: Afar, aws: Proxy) -> None:
+    has_ttl(afar)
+    records, name = Environments(afar.control.table), afar.name
+    afar.files.tables(1)
+    with afar.waited_on():
+        assert afar.call("apply").code == 0
+    marked = records.mark(aged(records, noted(afar), 10 * 86_400))
+    assert marked is not None
+    when = moment(datetime.fromtimestamp(marked.goes, UTC))
+    looked = afar.call("status")  # by what the last run left, which is no use
+    told = f"{name} will be deleted from {when} on, with all data; if it is used until then it stays: seedbed env touch"
+    assert (looked.code, looked.err.count(told)) == (0, 1), looked.everything
+    assert noted(afar).marked == marked.marked
+    used = afar.here("status", "--json")
+    told = f"{name} was to be deleted from {when} on; now that it is used it stays until "
+    assert (used.code, used.err.count(told), f"env extend {name} --ttl 7d" in used.err) == (0, 1, True), used
+    assert noted(afar).marked == 0
+    assert told not in afar.here("status").err
+    assert not any(afar.judge.refused.values())
+    # What is not used is deleted there, so that a use that is not written down has to be known.
+    with aws.refuse("GetItem", "AccessDeniedException", "no", times=None):
+        missed = afar.here("status", "-q")
+    unwritten = f"that {name} is used could not be written down"
+    assert (missed.code, missed.err.count(unwritten)) == (0, 1), missed.everything
+    assert f"unless this is done: seedbed env touch {name}" in missed.err
 
 
 @pytest.mark.slow
 def test_an_end_is_put_off_and_kept_off_by_name(afar: Afar) -> None:
     none = env(afar, "extend", afar.name, "--ttl", "7d")
     assert (none.code, f"there is no record of {afar.name}" in none.err) == (2, True), none.everything
-    manifest = afar.files.root / "seedbed.toml"
-    manifest.write_text(manifest.read_text().replace('access = "task"\n', 'access = "task"\nttl = "3d"\n', 1))
+    has_ttl(afar)
     assert "and longer if it is used" in env(afar, "touch", afar.name).out
     assert env(afar, "touch", afar.name, "--ttl", "8h").code == 0
     assert noted(afar).ttl == 8 * 3600

@@ -13,9 +13,9 @@ import pytest
 
 from seedbed.cli import main
 from seedbed.engines import registry
+from seedbed.files.platform import platform_files
 from seedbed.manifest.load import load
 from seedbed.project import image
-from seedbed.remote.files import platform_files
 
 BASE = f"python:3.13-slim@sha256:{'b' * 64}"
 NAME = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed:1.4.0"

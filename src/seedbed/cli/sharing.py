@@ -84,7 +84,7 @@ def _part(context: CommandContext, database: str) -> str:
     from pathlib import Path
 
     from seedbed.documents.document import VERSION
-    from seedbed.remote.files import platform_digest
+    from seedbed.files.platform import platform_digest
 
     platform = context.project.platform
     found = context.catalog.database(database)

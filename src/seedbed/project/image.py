@@ -19,8 +19,8 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from seedbed.errors import Hint, UsageError, call
+from seedbed.files.platform import IGNORED as NO_FILES
 from seedbed.model.platform import Platform
-from seedbed.remote.files import IGNORED as NO_FILES
 from seedbed.support.phrases import listed
 
 DOCKERFILE, IGNORED, REQUIREMENTS = "cdk/Dockerfile", ".dockerignore", "cdk/image-requirements.txt"

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from seedbed.errors import Unavailable, UsageError
-from seedbed.remote import files
-from seedbed.remote.files import pack, platform_digest, platform_files, unpack
+from seedbed.files import archive as archives
+from seedbed.files import platform as files
+from seedbed.files.platform import platform_digest, platform_files
+from seedbed.remote.files import pack, unpack
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ def test_an_archive_and_its_digest_are_of_the_same_bytes(
 def test_what_cannot_be_sent_is_named_before_it_is(
     platform: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], object], said: str
 ) -> None:
-    monkeypatch.setattr(files, "LARGEST", 1000)
+    monkeypatch.setattr(archives, "LARGEST", 1000)
     spoil(platform / "services/user/postgres/migrations")
     with pytest.raises(UsageError, match=said) as found:
         pack(platform)
@@ -194,7 +196,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
 def test_nothing_else_comes_out_of_an_archive(
     members: list[tarfile.TarInfo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LARGEST", 1000)
+    monkeypatch.setattr(archives, "LARGEST", 1000)
     there = tmp_path / "a" / "there"
     there.mkdir(parents=True)
     with pytest.raises(UsageError, match="none of ours"):

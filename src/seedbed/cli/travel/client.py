@@ -32,8 +32,9 @@ from seedbed.errors import (
     call,
     hint_text,
 )
+from seedbed.files.platform import platform_digest
 from seedbed.remote import place as places
-from seedbed.remote.files import pack, platform_digest
+from seedbed.remote.files import pack
 from seedbed.remote.following import Following
 from seedbed.remote.records import IMAGE, Ask, Run, Terminal, code_of, who
 from seedbed.remote.starting import Started, Starter, stopped

@@ -22,10 +22,11 @@ from seedbed.cli.travel.arguments import placed
 from seedbed.cli.travel.recorder import Recorder, Renaming
 from seedbed.environments import aws
 from seedbed.errors import ExitCode, Refused, SeedbedError
+from seedbed.files.platform import platform_digest
 from seedbed.manifest.load import find
 from seedbed.model.environment import Environment
 from seedbed.remote import place
-from seedbed.remote.files import platform_digest, unpack
+from seedbed.remote.files import unpack
 from seedbed.remote.records import IMAGE
 from seedbed.remote.worker import CLAIM, Worker, require_ours, require_same, this_task
 from seedbed.report.styles import harmless

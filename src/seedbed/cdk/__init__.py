@@ -22,6 +22,7 @@ from seedbed.cdk.control import Control
 from seedbed.cdk.environment import chosen, require_unprotected_account
 from seedbed.cdk.existing import ExistingNetwork
 from seedbed.cdk.external import ExternalGraph
+from seedbed.cdk.github import GithubRoles
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
 from seedbed.cdk.network import Network
@@ -44,6 +45,7 @@ __all__ = [
     "Control",
     "ExistingNetwork",
     "ExternalGraph",
+    "GithubRoles",
     "GraphSizes",
     "MigrationTask",
     "Network",

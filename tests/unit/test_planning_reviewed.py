@@ -161,9 +161,14 @@ def test_a_plan_that_shows_something_else_is_refused_though_its_digest_was_made_
         require_as_shown(plan, samples.plan().of(samples.USER), _by_line)
 
 
+def _shown(plan: ReviewedPlan) -> ReviewedPlan:
+    """Return `plan` without what tells one file of it from another."""
+    return replace(plan, sha256="")
+
+
 def test_the_order_of_keys_and_the_blanks_of_a_plan_file_are_no_edit() -> None:
     document = dict(reversed(_document().items()))
-    assert read(json.dumps(document, indent=7).encode(), "plan.json") == _reviewed()
+    assert _shown(read(json.dumps(document, indent=7).encode(), "plan.json")) == _shown(_reviewed())
 
 
 def test_what_is_left_of_a_plan_is_as_it_was_shown() -> None:
@@ -259,4 +264,4 @@ def test_a_plan_to_revert_is_not_one_to_apply() -> None:
 
 def test_what_a_dry_run_wrote_is_a_plan_file_as_well() -> None:
     written = text(PlanDocument.of(samples.plan(), "apply"), ascii_only=True)
-    assert read(written.encode(), "plan.json") == _reviewed()
+    assert _shown(read(written.encode(), "plan.json")) == _shown(_reviewed())

@@ -30,6 +30,7 @@ COMMANDS = {
     "init": ("init", "Start a platform: a manifest, a first service, files for editors and CI."),
     "new": ("new", "Create a migration file, or give one that is out of order a new version."),
     "plan": ("plan", "Show what apply would do; write it to a file for review."),
+    "release": ("release", "Release a version of the platform step by step, with evidence and approvals."),
     "repair": ("repair", "Record a decision about a migration in the history, with an audit entry."),
     "reset": ("reset", "Empty databases. Ephemeral environments only."),
     "restore": ("restore", "Restore a dump into one empty database."),

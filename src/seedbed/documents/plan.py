@@ -304,6 +304,10 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             " is no CDK app, or the plan is to revert."
         ),
     ] = ""
+    release: Annotated[
+        int,
+        says("The number of the release whose steps alone may carry it out; 0 where any run may."),
+    ] = 0
 
     @classmethod
     def of(cls, plan: Plan, command: str, text_of: TextOf = by_line, redact: Redact = str) -> PlanDocument:
@@ -325,6 +329,7 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             stages=tuple(tuple(map(str, stage)) for stage in plan.stages),
             stacks=tuple(map(StackPlanEntry.of, plan.stacks)),
             stacks_unseen=plan.stacks_unseen,
+            release=plan.release,
         )
         return replace(document, digest=document.digest_of_content())
 

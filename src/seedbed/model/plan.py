@@ -126,7 +126,7 @@ class Plan(Struct, frozen=True):
     """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage.
 
     `stacks`: what a deployment of them would change, where they were looked at; `stacks_unseen`: which were not, and
-    why.
+    why. `release`: the number of the one that alone may carry it out; 0: any run may.
     """
 
     environment: str
@@ -138,6 +138,7 @@ class Plan(Struct, frozen=True):
     out_of_order: bool = False
     stacks: tuple[StackPlan, ...] = ()
     stacks_unseen: str = ""
+    release: int = 0
 
     @property
     def is_empty(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import DecodeError, Struct
@@ -31,7 +32,8 @@ class ReviewedPlan(Struct, frozen=True):
 
     `actions`: by database, the migrations that were shown, whole. `changes`: by database, what of its infrastructure
     may change, in words. `digest`: of everything that was shown. `seeds`: by database, those that were shown.
-    `stacks`: by name, those that were shown; `stacks_unseen`: why none was, or which were not.
+    `stacks`: by name, those that were shown; `stacks_unseen`: why none was, or which were not. `release`: the number
+    of the one that alone may carry it out, 0 for none; `sha256`: of the file, by which a release knows it.
     """
 
     path: str
@@ -46,6 +48,8 @@ class ReviewedPlan(Struct, frozen=True):
     seeds: Mapping[str, tuple[SeedEntry, ...]] = {}
     stacks: Mapping[str, StackPlanEntry] = {}
     stacks_unseen: str = ""
+    release: int = 0
+    sha256: str = ""
 
     def may_be_replaced(self, stack: str, resource: str) -> bool:
         """Return whether the plan shows that a resource of a stack is made anew, or may be."""
@@ -87,6 +91,8 @@ def read(data: bytes, path: str) -> ReviewedPlan:
         {each.database: each.seeds for each in plan.databases},
         {each.stack: each for each in plan.stacks},
         plan.stacks_unseen,
+        plan.release,
+        sha256(data).hexdigest(),
     )
 
 

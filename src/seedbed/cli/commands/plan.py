@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
@@ -41,6 +42,14 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 )
 @options.assembly("Compare this cloud assembly, instead of synthesising the CDK app.")
 @options.drop
+@click.option(
+    "--release",
+    type=click.IntRange(1),
+    cls=options.NumberOption,
+    default=None,
+    metavar="NUMBER",
+    help="Bind the plan to this release: its steps alone may carry it out.",
+)
 @click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
 @options.fresh
@@ -60,6 +69,7 @@ def command(
     stacks: bool | None,
     assembly: str | None,
     drop: tuple[str, ...],
+    release: int | None,
     script: bool,
     summary: bool,
     fresh: bool,
@@ -87,6 +97,7 @@ def command(
         asked = StacksAsked(stacks, bool(out), Path(assembly).absolute() if assembly else None, drop)
         chosen = {each.service for each in databases} if services or engines else ()
         plan = with_stacks(context, run, plan, asked, tuple(sorted(chosen)))
+        plan = replace(plan, release=release or 0)
     document = plan_document(context, plan)
     if out:
         _write(Path(out), text(document))

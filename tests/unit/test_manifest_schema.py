@@ -41,7 +41,17 @@ def test_unknown_keys_are_refused_wherever_sections_have_fixed_keys() -> None:
 
 def test_every_key_is_described() -> None:
     definitions = _schema()["$defs"]
-    for name in ("PlatformSection", "ReferenceSection", "EnvironmentSection", "TaskSection", "GraphSection"):
+    for name in (
+        "PlatformSection",
+        "ReferenceSection",
+        "EnvironmentSection",
+        "TaskSection",
+        "GraphSection",
+        "PlatformReleaseSection",
+        "ReleaseSection",
+        "CodeSection",
+        "CheckSection",
+    ):
         assert definitions[name]["description"]
         assert [
             key for key, each in definitions[name]["properties"].items() if "description" not in each

@@ -25,7 +25,7 @@ def environment(platform: Platform, name: str) -> Environment:
     Raises UsageError for a name that is malformed, undeclared, or matched by two patterns of equal length.
     """
     if name == SANDBOX:
-        return Environment(name=SANDBOX, ephemeral=True)
+        return Environment(name=SANDBOX, ephemeral=True, releases=platform.releases)
     if not is_name(name):
         raise UsageError(
             f"{_quoted(name)} cannot be the name of an environment",

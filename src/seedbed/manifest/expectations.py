@@ -65,12 +65,16 @@ def _expectations(
                 try_="name what each of them says",
             )
         places[section.name] = text.location(at)
-        found.append(
-            Expectation(
-                section.name, _queries(text, at, section, ids, own), text.location(at), _tolerance(section)
-            )
-        )
+        found.append(expectation(text, at, section, ids, own))
     return tuple(found)
+
+
+def expectation(
+    text: Text, at: KeyPath, section: ExpectationSection, ids: Collection[str], own: DatabaseId = _NOWHERE
+) -> Expectation:
+    """Return what the section at the key `at` declares, which lies beside the database `own`. Raises UsageError."""
+    queries = _queries(text, at, section, ids, own)
+    return Expectation(section.name, queries, text.location(at), _tolerance(section))
 
 
 def _queries(

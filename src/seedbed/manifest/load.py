@@ -6,9 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UnsetType
 
 from seedbed.errors import Hint, Location, ManifestError, UsageError, call
+from seedbed.manifest.durations import seconds
 from seedbed.manifest.environments import broken_base, broken_rule
 from seedbed.manifest.expectations import expectations, require_declared, share
 from seedbed.manifest.sections import (
@@ -17,6 +20,7 @@ from seedbed.manifest.sections import (
     NAME,
     EnvironmentSection,
     ExpectationSection,
+    PlatformReleaseSection,
     PlatformSection,
     ReferenceSection,
     TaskSection,
@@ -40,10 +44,14 @@ from seedbed.toml.lines import KeyPath
 from seedbed.toml.problems import Unknown, convert, kind, require_known, unknown_keys
 from seedbed.toml.text import Kind, Text, dotted, key_text, printable, read
 
+if TYPE_CHECKING:  # few manifests have rules for releases
+    from seedbed.manifest.releases import DeclaredRules
+    from seedbed.model.release_rules import ReleaseRules
+
 FILE = "seedbed.toml"
 MANIFEST = Kind(translate_errors=IN_WORDS)
 DIRECTORY = "directory"  # the one key of a database's section that is ours, not its engine's
-_SECTIONS = ("platform", "services", "references", "expectations", "environments")
+_SECTIONS = ("platform", "services", "references", "expectations", "release", "environments")
 _IS_NAME = re.compile(NAME)
 _IS_ENVIRONMENT = re.compile(ENVIRONMENT)
 
@@ -109,19 +117,21 @@ def _platform(
     databases = tuple(_database(text, root, *each, options[each[1]]) for each in sections)
     _require_distinct_names(text, databases)
     ids = {str(each.id) for each in databases}
+    releases = _platform_rules(text, ids)
     return Platform(
         name=platform.name,
         root=root,
         databases=databases,
         references=_references(text, ids),
         expectations=expectations(text, ids),
-        environments=_environments(text, ids),
+        environments=_environments(text, ids, releases),
+        releases=releases.of(None, protected=False) if releases and "release" in text.data else None,
     )
 
 
 def _require_shape(text: Text) -> None:
     """Refuse sections that are no tables at all, so that everyone after this may walk them."""
-    for name in ("platform", "services", "environments"):
+    for name in ("platform", "services", "release", "environments"):
         if not isinstance(text.data.get(name, {}), dict):
             raise _not(text, (name,), text.data[name], f"[{name}]")
     for name in ("references", "expectations"):
@@ -266,12 +276,7 @@ def _reference(section: ReferenceSection, at: Location) -> Reference:
     )
     ends = _field(section.from_, where), _field(section.to)
     tolerated = share(section.tolerated) if isinstance(section.tolerated, str) else section.tolerated
-    return Reference(*ends, section.optional, _seconds(section.grace), float(tolerated), section.time, at)
-
-
-def _seconds(duration: str) -> float:
-    number, unit = duration.rstrip("sminhd"), duration.lstrip("0123456789")
-    return float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
+    return Reference(*ends, section.optional, seconds(section.grace), float(tolerated), section.time, at)
 
 
 def _field(column: str, where: Where = ALL) -> Field:
@@ -279,8 +284,34 @@ def _field(column: str, where: Where = ALL) -> Field:
     return Field(DatabaseId(database), path, where)
 
 
-def _environments(text: Text, ids: set[str]) -> tuple[EnvironmentPattern, ...]:
-    declared = tuple(_environment(text, pattern, ids) for pattern in text.data.get("environments", {}))
+def _platform_rules(text: Text, ids: set[str]) -> DeclaredRules | None:
+    """Return what [release] says, None where neither that is there nor an environment has rules of its own."""
+    own = (each for each in text.data.get("environments", {}).values() if isinstance(each, dict))
+    if "release" not in text.data and not any("release" in each for each in own):
+        return None
+    from seedbed.manifest.releases import DeclaredRules, platform_rules
+
+    return platform_rules(text, ids) or DeclaredRules({})
+
+
+def _rules(
+    text: Text, section: EnvironmentSection, at: KeyPath, declared: DeclaredRules | None
+) -> ReleaseRules | None:
+    """Return what releases of an environment keep to, None where the manifest says nothing of them."""
+    if declared is None or (isinstance(section.release, UnsetType) and "release" not in text.data):
+        return None
+    from seedbed.manifest.releases import rules_said
+
+    own = {} if isinstance(section.release, UnsetType) else dict(rules_said(text, section.release, at))
+    return declared.of(own, protected=section.protected)
+
+
+def _environments(
+    text: Text, ids: set[str], releases: DeclaredRules | None
+) -> tuple[EnvironmentPattern, ...]:
+    declared = tuple(
+        _environment(text, pattern, ids, releases) for pattern in text.data.get("environments", {})
+    )
     for each in declared:
         _require_base(text, each, declared)
     return declared
@@ -293,7 +324,9 @@ def _require_base(text: Text, declared: EnvironmentPattern, among: Sequence[Envi
         raise text.error(what, at=("environments", declared.pattern, key), because=because, try_=try_)
 
 
-def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
+def _environment(
+    text: Text, pattern: str, ids: set[str], releases: DeclaredRules | None
+) -> EnvironmentPattern:
     at = ("environments", pattern)
     if _IS_ENVIRONMENT.search(pattern) is None:
         because = f"expected {IN_WORDS[ENVIRONMENT]}"
@@ -312,12 +345,13 @@ def _environment(text: Text, pattern: str, ids: set[str]) -> EnvironmentPattern:
         access="task" if section.base is True else section.access,
         settings=section.targets,
         context=_context(section),
-        verify_max_age=_seconds(section.verify_max_age),
+        verify_max_age=seconds(section.verify_max_age),
         files=section.task.files or ("upload" if section.ephemeral else "image"),
         is_base=section.base is True,
         base=section.base if isinstance(section.base, str) else "",
         own=tuple(section.own),
         ttl=_lifetime(text, section, (*at, "ttl")),
+        releases=_rules(text, section, (*at, "release"), releases),
     )
     broken = broken_rule(declared)
     if broken:
@@ -337,10 +371,10 @@ def _lifetime(text: Text, section: EnvironmentSection, at: KeyPath) -> float:
     """Return for how many seconds an environment stays, 0 for ever. Raises ManifestError for no time at all."""
     if not section.ttl:
         return 0.0
-    seconds = _seconds(section.ttl)
-    if not seconds:
+    lasts = seconds(section.ttl)
+    if not lasts:
         raise text.error(f"what lives for {section.ttl} ends as soon as it begins", at=at, try_='ttl = "3d"')
-    return seconds
+    return lasts
 
 
 def _require_own(text: Text, section: EnvironmentSection, at: KeyPath, ids: set[str]) -> None:
@@ -405,4 +439,5 @@ def _all_unknown(
             yield Unknown(unknown.path, (DIRECTORY, *unknown.known)) if is_top else unknown
     yield from unknown_keys(data.get("references", []), list[ReferenceSection], ("references",))
     yield from unknown_keys(data.get("expectations", []), list[ExpectationSection], ("expectations",))
+    yield from unknown_keys(data.get("release", {}), PlatformReleaseSection, ("release",))
     yield from unknown_keys(data.get("environments", {}), dict[str, EnvironmentSection], ("environments",))

@@ -14,6 +14,7 @@ from seedbed.manifest.sections import (
     ExpectationSection,
     ExpectationsFile,
     Name,
+    PlatformReleaseSection,
     PlatformSection,
     ReferenceSection,
 )
@@ -65,6 +66,7 @@ def _document(engine_options: Mapping[str, type[Any]]) -> type[Struct]:
             ("services", dict[Name, service], {}),  # type: ignore[valid-type]  # made a line above
             ("references", list[ReferenceSection], []),
             ("expectations", list[ExpectationSection], []),
+            ("release", PlatformReleaseSection | msgspec.UnsetType, msgspec.UNSET),
             ("environments", dict[pattern, EnvironmentSection], {}),
         ],
         forbid_unknown_fields=True,

@@ -23,6 +23,11 @@ LIFETIME = r"^[0-9]{1,6}(min|h|d)" + _END
 OWN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?" + _END
 SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END
 TITLE = r"^\S(.*\S)?" + _END
+AGE = r"^[0-9]{1,6}(s|min|h|d)" + _END
+URL = r"^https?://\S+" + _END
+_FREEZE_WEEKLY = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{2}:[0-9]{2}"
+_FREEZE_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+FREEZE = rf"^({_FREEZE_WEEKLY}/{_FREEZE_WEEKLY}|{_FREEZE_DATE}/{_FREEZE_DATE}) [A-Za-z0-9/_+-]+" + _END
 
 IN_WORDS = {
     NAME: "lower-case letters, digits and single hyphens, a letter first",
@@ -36,6 +41,9 @@ IN_WORDS = {
     OWN: "an engine, or service/engine",
     SHARE: "a share, as in 0.1%, or a number",
     TITLE: "one line that says what holds",
+    AGE: "a number and s, min, h or d, as in 24h",
+    URL: "an address that begins with https:// or http://",
+    FREEZE: 'two times or two days, and a time zone, as in "Fri 15:00/Mon 08:00 Europe/Berlin"',
 }
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=32)]
@@ -214,6 +222,103 @@ class ExpectationsFile(Struct, frozen=True, forbid_unknown_fields=True):
     ] = []
 
 
+Age = Annotated[str, Meta(pattern=AGE, examples=["24h", "3d"])]
+Approvals = Annotated[int, Meta(ge=0, le=9)]
+
+
+class ApprovalsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many people approve a step before it is taken."""
+
+    expand: Annotated[
+        Approvals | UnsetType, Meta(description="Default: 1 where it is protected, else 0.")
+    ] = UNSET
+    code: Annotated[Approvals | UnsetType, Meta(description="Default: 0.")] = UNSET
+    migrate: Annotated[Approvals | UnsetType, Meta(description="Default: 0.")] = UNSET
+    contract: Annotated[
+        Approvals | UnsetType, Meta(description="Default: 1 where it is protected, else 0.")
+    ] = UNSET
+
+
+class CodeSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the new code comes to where it runs."""
+
+    run: Annotated[
+        Annotated[list[str], Meta(min_length=1)] | UnsetType,
+        Meta(
+            description="A file of the platform, and its arguments, that brings the new code to where it runs.",
+            examples=[["./deploy.sh"]],
+        ),
+    ] = UNSET
+    back: Annotated[
+        Annotated[list[str], Meta(min_length=1)] | UnsetType,
+        Meta(description="Beside `run`: what brings the code before that back."),
+    ] = UNSET
+    wait: Annotated[
+        Literal["ecs", "http", "manual"] | UnsetType,
+        Meta(
+            description="In place of `run`: what says that the new code is everywhere. The images of the services'"
+            " tasks, a URL, or a person."
+        ),
+    ] = UNSET
+    url: Annotated[
+        Annotated[str, Meta(pattern=URL)] | UnsetType,
+        Meta(description="For `http`: what answers with the commit that runs."),
+    ] = UNSET
+    timeout: Annotated[Age, Meta(description="How long that may take.")] = "30min"
+
+
+class CheckSection(ExpectationSection, frozen=True, forbid_unknown_fields=True):
+    """What has to hold after a step of a release: an expectation, or a URL that answers."""
+
+    url: Annotated[
+        Annotated[str, Meta(pattern=URL)] | UnsetType,
+        Meta(description="In place of `query`: what answers with success where all is well."),
+    ] = UNSET
+    after: Annotated[Literal["code", "migrate"], Meta(description="The step that it is checked after.")] = (
+        "migrate"
+    )
+
+
+class ReleaseSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What releases of an environment keep to."""
+
+    soak: Annotated[
+        Age | UnsetType,
+        Meta(
+            description="How long the new code runs everywhere before the contract. Default: 24h where it is"
+            " protected, else none."
+        ),
+    ] = UNSET
+    approvals: Annotated[
+        ApprovalsSection, Meta(description="How many people approve a step before it is taken.")
+    ] = ApprovalsSection()
+    approval_max_age: Annotated[
+        Age | UnsetType, Meta(description="How long an approval holds. Default: 72h.")
+    ] = UNSET
+    freeze: Annotated[
+        list[Annotated[str, Meta(pattern=FREEZE)]] | UnsetType,
+        Meta(
+            description="When nothing is changed: a part of every week, or days, the last one included.",
+            examples=[["Fri 15:00/Mon 08:00 Europe/Berlin", "2026-12-20/2027-01-06 Europe/Berlin"]],
+        ),
+    ] = UNSET
+    snapshot_max_age: Annotated[
+        Age | UnsetType, Meta(description="How old a snapshot may be when the contract begins. Default: 24h.")
+    ] = UNSET
+    code: Annotated[CodeSection | UnsetType, Meta(description="How the new code comes to where it runs.")] = (
+        UNSET
+    )
+
+
+class PlatformReleaseSection(ReleaseSection, frozen=True, forbid_unknown_fields=True):
+    """What releases keep to, wherever an environment does not say otherwise."""
+
+    checks: Annotated[list[CheckSection], Meta(description="What has to hold after its steps.")] = []
+    store: Annotated[
+        str, Meta(description="The directory that keeps releases where there is no control stack.")
+    ] = ""
+
+
 class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     """An environment, or with * and ? a family of them."""
 
@@ -273,6 +378,10 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
     )
     network: Annotated[NetworkSection, Meta(description="The network of the environment.")] = NetworkSection()
     cdk: Annotated[AppSection, Meta(description="What the CDK app is told there.")] = AppSection()
+    release: Annotated[
+        ReleaseSection | UnsetType,
+        Meta(description="What its releases keep to, where that is not what [release] says."),
+    ] = UNSET
     targets: Annotated[
         dict[DatabaseName, ConnectionSettings],
         Meta(description="Connection settings of single databases in this environment, by database id."),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
 from seedbed.errors import Refused
+
+if TYPE_CHECKING:  # few commands read them
+    from seedbed.model.release_rules import ReleaseRules
 
 SANDBOX = "sandbox"
 DAY = 86_400.0  # seconds
@@ -33,7 +36,7 @@ class EnvironmentPattern(Struct, frozen=True):
 
     `is_base`: other environments lie in it. `base`: the name of the one that this lies in; empty: in none. `own`: what
     does not lie there, by engine or by database id. `ttl`: seconds after its last use or extension for which it is
-    there to stay; 0: for ever.
+    there to stay; 0: for ever. `releases`: what its releases keep to; None where the manifest knows no releases.
     """
 
     pattern: str
@@ -50,6 +53,7 @@ class EnvironmentPattern(Struct, frozen=True):
     base: str = ""
     own: tuple[str, ...] = ()
     ttl: float = 0.0
+    releases: ReleaseRules | None = None
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
@@ -70,6 +74,7 @@ class EnvironmentPattern(Struct, frozen=True):
             self.base,
             self.own,
             self.ttl,
+            self.releases,
         )
 
 
@@ -90,6 +95,7 @@ class Environment(Struct, frozen=True):
     base: str = ""
     own: tuple[str, ...] = ()
     ttl: float = 0.0
+    releases: ReleaseRules | None = None
 
     @property
     def is_sandbox(self) -> bool:

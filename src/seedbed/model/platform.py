@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from pathlib import PurePath
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 from msgspec import Struct
 
 from seedbed.errors import Location
 from seedbed.model.environment import EnvironmentPattern
+
+if TYPE_CHECKING:  # few commands read them
+    from seedbed.model.release_rules import ReleaseRules
 
 DatabaseId = NewType("DatabaseId", str)  # "user/postgres"
 
@@ -121,7 +124,10 @@ class Expectation(Struct, frozen=True):
 
 
 class Platform(Struct, frozen=True):
-    """Everything the manifest says, in the model's own words."""
+    """Everything the manifest says, in the model's own words.
+
+    `releases`: what those keep to where no environment says otherwise; None where the manifest has no [release].
+    """
 
     name: str
     root: PurePath
@@ -129,6 +135,7 @@ class Platform(Struct, frozen=True):
     references: tuple[Reference, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     environments: tuple[EnvironmentPattern, ...] = ()
+    releases: ReleaseRules | None = None
 
     def database(self, database_id: str) -> Database | None:
         return next((each for each in self.databases if each.id == database_id), None)

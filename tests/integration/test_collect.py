@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from seedbed.project.inventory import sites
 from seedbed.remote.control import Control
 from seedbed.remote.environments import Environments, Use
 from seedbed.remote.records import new_id
+from seedbed.support.phrases import moment
 from tests.support.afar import put_facts
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Policies, on, proxy
@@ -377,6 +379,60 @@ def test_the_task_of_a_base_has_all_rights_that_collecting_takes(
         found = {name: each.done for name, each in account.collected().items()}
     assert found == {"dev-ana": "collected", "dev-gone": "collected", "dev-new": "counted"}
     assert judge.refused["task"] == set()
+
+
+@pytest.mark.slow
+def test_whoever_subscribed_to_the_topic_of_a_base_is_told_once_what_goes_and_when(
+    ministack_server: World, tmp_path: Path
+) -> None:
+    world = replace(ministack_server, account=new_account())
+    with proxy(world.endpoint) as aws:
+        account = Account(replace(world, endpoint=aws.endpoint), tmp_path)
+        topic = account.ask("sns", "create_topic", Name="dev-environments")["TopicArn"]
+        manifest = tmp_path / "seedbed.toml"
+        manifest.write_text(manifest.read_text().replace("= true\n", f'= true\nnotify = "{topic}"\n', 1))
+        name = account.records.table.name
+        place = ("aws", world.account, world.region, name, name)
+        about = rights.Names(account.platform, "shared-dev", *place, topic=topic)
+        tags = stack_tags(account.platform, "dev-due")
+        judge = aws.add(Policies(account=world.account, region=world.region, tags=tags))
+        anybody = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}  # as AWS has it
+        judge.enrol("task", [*rights.statements(rights.COLLECT, about), anybody])
+        account.token = "task"
+        account.stack("dev-used")
+        account.record("dev-used", used=0)
+        calm = account.call("env", "gc", "--yes", "--json")
+        assert (calm.code, calm.document["told"]) == (0, []), calm.everything  # there is nothing to tell
+        for each, ago in (("dev-over", 0.0), ("dev-marked", 3600.0), ("dev-due", DAY + 60)):
+            account.stack(each)
+            account.record(each, marked=ago)
+        dry = account.call("env", "gc", "--dry-run", "--json")
+        assert (dry.code, dry.document["told"]) == (0, []), dry.everything
+        ran = account.call("env", "gc", "--yes", "--json")
+        assert (ran.code, ran.document["told"], ran.document["warnings"]) == (0, [topic], []), ran.everything
+        (told,) = [each.asked for each in aws.calls if each.operation == "Publish"]
+        lines = told["Message"].splitlines()
+        marked = account.records.about("dev-marked")
+        assert marked is not None
+        when = moment(datetime.fromtimestamp(marked.goes, UTC))
+        assert [line for line in lines if line.startswith("dev-marked  will be deleted from " + when)], lines
+        assert [line.split("  ")[0] for line in lines if "  " in line] == [
+            "dev-marked",
+            "dev-over",
+            "dev-due",
+        ]
+        assert all("owner ana, last used" in line for line in lines if "  " in line), lines
+        assert told["Subject"] == f"seedbed: 3 environments of {account.platform} in shared-dev"
+        assert judge.refused["task"] == set()
+        account.stack("dev-late")
+        account.record("dev-late", marked=DAY + 60)
+        with aws.refuse("Publish", "AuthorizationError", "no", times=None):
+            untold = account.call("env", "gc", "--yes", "--json")
+        assert (untold.code, untold.document["told"]) == (0, []), untold.everything
+        (warning,) = untold.document["warnings"]
+        assert "sns:Publish is not allowed" in warning["error"]
+        done = {each["there"]["environment"]: each["done"] for each in untold.document["environments"]}
+        assert done["dev-late"] == "collected"
 
 
 @pytest.mark.slow

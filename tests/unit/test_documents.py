@@ -82,7 +82,13 @@ EVERY: list[Document] = [
         ["user/x"], samples.environments(), "env list", samples.there(), [samples.errors().errors[0]]
     ),
     CollectionDocument.of(
-        samples.collected(), [samples.errors().errors[0]], most=5, dry_run=False, command="env gc"
+        samples.collected(),
+        [samples.errors().errors[0]],
+        most=5,
+        dry_run=False,
+        command="env gc",
+        told=["arn:aws:sns:eu-central-1:111111111111:dev-environments"],
+        warnings=[samples.errors().errors[0]],
     ),
     CollectionDocument.of((), (), most=5, dry_run=True, command="env gc"),
     ConnectionsDocument.of("sandbox", samples.connections(), "env up"),

@@ -54,6 +54,26 @@ def loaded(tmp_path: Path) -> Loaded:
     return load_it
 
 
+TOPIC = "arn:aws:sns:eu-central-1:111111111111:dev-environments"
+
+
+def test_a_base_names_whom_it_tells(loaded: Loaded) -> None:
+    platform = loaded(BASE, f'{BASE}notify = "{TOPIC}"\n')
+    assert environment(platform, "shared-dev").notify == TOPIC
+    assert environment(platform, "dev-ana").notify == ""
+    for section, text, what in (
+        (DEV, TOPIC, "is no base, and cannot have notify"),
+        (BASE, f"{TOPIC}.fifo", "no FIFO one"),
+        (BASE, "https://example.com", "the ARN of a topic of SNS"),
+    ):
+        with pytest.raises(ManifestError, match=what) as error:
+            loaded(section, f'{section}notify = "{text}"\n')
+        assert error.value.at is not None
+        assert (
+            "notify" in MANIFEST.replace(section, f"{section}notify\n").splitlines()[error.value.at.line - 1]
+        )
+
+
 def test_an_environment_lies_in_the_base_that_it_names(loaded: Loaded) -> None:
     platform = loaded()
     base, ana = environment(platform, "shared-dev"), environment(platform, "dev-ana")

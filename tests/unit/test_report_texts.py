@@ -147,7 +147,13 @@ PAGES: dict[str, Page] = {
     ),
     "collection": collection_text(
         CollectionDocument.of(
-            samples.collected(), [samples.errors().errors[0]], most=5, dry_run=False, command="env gc"
+            samples.collected(),
+            [samples.errors().errors[0]],
+            most=5,
+            dry_run=False,
+            command="env gc",
+            told=["arn:aws:sns:eu-central-1:111111111111:dev-environments"],
+            warnings=[samples.errors().errors[0]],
         )
     ),
     "collection-dry": collection_text(

@@ -40,7 +40,7 @@ class Names(Struct, frozen=True):
 
     `base`: the environment whose table and bucket they are, where this one lies in it. `cluster` is an ARN, `family`
     the name of the task's definition without its number, `roles` are the ARNs of what the task is given: all empty
-    where there is no task.
+    where there is no task. `topic`: the ARN of the one that is told what was collected; empty where none is.
     """
 
     platform: str
@@ -56,6 +56,7 @@ class Names(Struct, frozen=True):
     roles: Sequence[str] = ()
     ephemeral: bool = False
     base: str = ""
+    topic: str = ""
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -267,6 +268,7 @@ def _collect(names: Names) -> list[Statement]:
             ["secretsmanager:DeleteSecret"],
             [names.arn("secretsmanager", f"secret:{names.platform}/{EPHEMERAL}")],
         ),
+        *([_allow(["sns:Publish"], [names.topic])] if names.topic else []),
     ]
 
 

@@ -8,6 +8,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
+from msgspec.structs import replace
 
 from seedbed.aws import rights
 from seedbed.cdk.control import Control
@@ -92,6 +93,7 @@ class Collection(Construct):  # type: ignore[misc]  # the CDK's types are not re
         stack, names = Stack.of(task), control.names(task)
         place = (str(stack.partition), str(stack.account), str(stack.region))
         about = rights.Names(platform, environment.name, *place, names.table, names.bucket)
+        about = replace(about, topic=environment.notify)
         for each in rights.statements(rights.COLLECT, about):
             task.definition.add_to_task_role_policy(iam.PolicyStatement.from_json(dict(each)))
 

@@ -88,6 +88,14 @@ class CollectionDocument(Document, frozen=True, kw_only=True, tag="seedbed/colle
         tuple[CollectedEntry, ...], says("All that are there, in the order of their marks.")
     ]
     errors: Annotated[tuple[ErrorEntry, ...], says("Why an account could not be looked at.")]
+    told: Annotated[
+        tuple[str, ...],
+        says("The topics that were told, by their ARNs; none where there was nothing to tell."),
+    ]
+    warnings: Annotated[
+        tuple[ErrorEntry, ...],
+        says("What did not keep anything from being collected: who could not be told."),
+    ]
 
     @classmethod
     def of(
@@ -98,6 +106,8 @@ class CollectionDocument(Document, frozen=True, kw_only=True, tag="seedbed/colle
         most: int,
         dry_run: bool,
         command: str,
+        told: Iterable[str] = (),
+        warnings: Iterable[SeedbedError] = (),
     ) -> CollectionDocument:
         return cls(
             seedbed=VERSION,
@@ -106,4 +116,6 @@ class CollectionDocument(Document, frozen=True, kw_only=True, tag="seedbed/colle
             most=most,
             environments=tuple(collected),
             errors=tuple(map(ErrorEntry.of, errors)),
+            told=tuple(told),
+            warnings=tuple(map(ErrorEntry.of, warnings)),
         )

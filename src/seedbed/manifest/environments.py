@@ -73,6 +73,14 @@ def broken_base(
     if declared.ttl and not declared.ephemeral:
         because = "only what is ephemeral may be deleted when its time is over"
         return ("ttl", f"{declared.pattern} cannot have a ttl", because, "remove the line")
+    if declared.notify and not declared.is_base:
+        because = "only what lies in a base is told of, to the topic of that"
+        return (
+            "notify",
+            f"{declared.pattern} is no base, and cannot have notify",
+            because,
+            "add the line to a base",
+        )
     if declared.own and not declared.base:
         because = "`own` says what does not lie in the base, and no base is named"
         return ("own", f"{declared.pattern} lies in no base", because, 'base = "…", or remove the line')

@@ -352,6 +352,7 @@ def _environment(
         own=tuple(section.own),
         ttl=_lifetime(text, section, (*at, "ttl")),
         releases=_rules(text, section, (*at, "release"), releases),
+        notify=section.notify or "",
     )
     broken = broken_rule(declared)
     if broken:

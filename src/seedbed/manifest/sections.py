@@ -20,6 +20,7 @@ COLUMN = rf"^[a-z0-9-]+/[A-Za-z0-9_-]+:{_PART}(?:\.{_PART})+" + _END
 
 DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
 LIFETIME = r"^[0-9]{1,6}(min|h|d)" + _END
+TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}" + _END
 OWN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?" + _END
 SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END
 TITLE = r"^\S(.*\S)?" + _END
@@ -38,6 +39,7 @@ IN_WORDS = {
     COLUMN: "service/engine:table.column",
     DURATION: "a number and s, min or h, as in 2min",
     LIFETIME: "a number and min, h or d, as in 3d",
+    TOPIC: "the ARN of a topic of SNS, no FIFO one",
     OWN: "an engine, or service/engine",
     SHARE: "a share, as in 0.1%, or a number",
     TITLE: "one line that says what holds",
@@ -361,6 +363,13 @@ class EnvironmentSection(Struct, frozen=True, forbid_unknown_fields=True):
             description="How long an ephemeral environment stays after its last use or extension, until `env gc` may"
             " delete it. Default: for ever.",
             examples=["8h", "3d"],
+        ),
+    ] = UNSET
+    notify: Annotated[
+        Annotated[str, Meta(pattern=TOPIC)] | UnsetType,
+        Meta(
+            description="The ARN of a topic of SNS that a base tells what `env gc` marked and deleted in it.",
+            examples=["arn:aws:sns:eu-central-1:111111111111:dev-environments"],
         ),
     ] = UNSET
     access: Annotated[

@@ -37,6 +37,7 @@ class EnvironmentPattern(Struct, frozen=True):
     `is_base`: other environments lie in it. `base`: the name of the one that this lies in; empty: in none. `own`: what
     does not lie there, by engine or by database id. `ttl`: seconds after its last use or extension for which it is
     there to stay; 0: for ever. `releases`: what its releases keep to; None where the manifest knows no releases.
+    `notify`: the ARN of a topic that a base tells what was collected; empty: there is none.
     """
 
     pattern: str
@@ -54,6 +55,7 @@ class EnvironmentPattern(Struct, frozen=True):
     own: tuple[str, ...] = ()
     ttl: float = 0.0
     releases: ReleaseRules | None = None
+    notify: str = ""
 
     def matches(self, name: str) -> bool:
         return fnmatchcase(name, self.pattern)
@@ -75,6 +77,7 @@ class EnvironmentPattern(Struct, frozen=True):
             self.own,
             self.ttl,
             self.releases,
+            self.notify,
         )
 
 
@@ -96,6 +99,7 @@ class Environment(Struct, frozen=True):
     own: tuple[str, ...] = ()
     ttl: float = 0.0
     releases: ReleaseRules | None = None
+    notify: str = ""
 
     @property
     def is_sandbox(self) -> bool:

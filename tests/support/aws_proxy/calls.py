@@ -47,7 +47,14 @@ _S3_ABOUT = {
     ("POST", "uploads"): "CreateMultipartUpload",
     ("DELETE", "uploadId"): "AbortMultipartUpload",
 }
-_PROTOCOLS = {"cloudformation": "query", "iam": "query", "sts": "query", "s3": "xml", "lambda": "rest"}
+_PROTOCOLS = {
+    "cloudformation": "query",
+    "iam": "query",
+    "sns": "query",
+    "sts": "query",
+    "s3": "xml",
+    "lambda": "rest",
+}
 
 
 @dataclass(slots=True)

@@ -57,7 +57,7 @@ class Place:
             yield from known[call.service](call)
             return
         told = call.asked
-        resource = told.get("SecretId") or told.get("RoleArn") or "*"
+        resource = told.get("SecretId") or told.get("RoleArn") or told.get("TopicArn") or "*"
         if "SecretId" in told and not resource.startswith(
             "arn:"
         ):  # the ARN ends with six characters of AWS's

@@ -49,6 +49,23 @@ def test_the_task_of_the_base_is_started_every_night_with_the_rights_to_collect(
     assert {"cloudformation:DeleteStack", "dynamodb:DeleteItem", "secretsmanager:DeleteSecret"} <= task
 
 
+def test_the_task_may_publish_to_the_topic_that_the_manifest_names_and_to_no_other(
+    synthesise: Synthesise, small: Callable[..., Path]
+) -> None:
+    topic = "arn:aws:sns:eu-west-1:222222222222:dev-environments"
+    root = small(environments=f'{_BASE}notify = "{topic}"\n')
+    stack = synthesise(root, environment="shared-dev", image=IMAGE, collect="nightly")[
+        "sample-shared-dev-seedbed-task"
+    ]
+    given = [
+        (each["Action"], each["Resource"])
+        for policy in stack.resources("IAM::Policy").values()
+        for each in policy["Properties"]["PolicyDocument"]["Statement"]
+        if "sns" in json.dumps(each["Action"])
+    ]
+    assert given == [("sns:Publish", topic)]
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]
 

@@ -47,6 +47,7 @@ def command(context: CommandContext, dry_run: bool, yes: bool, most: int, as_cod
     from seedbed.documents.inventory import CollectionDocument
     from seedbed.execution.stopping import Stop
     from seedbed.project.inventory import sites
+    from seedbed.project.telling import tell
     from seedbed.report.text.inventory import collection_text
 
     stop = Stop()
@@ -55,7 +56,16 @@ def command(context: CommandContext, dry_run: bool, yes: bool, most: int, as_cod
         if not (dry_run or yes):
             _ask(context, _collected(context, places, stop, most=most, dry_run=True)[0])
         found, errors = _collected(context, places, stop, most=most, dry_run=dry_run)
-    document = CollectionDocument.of(found, errors, most=most, dry_run=dry_run, command=context.command)
+        told, warnings = ([], []) if dry_run else tell(context.project.targets, found)
+    document = CollectionDocument.of(
+        found,
+        errors,
+        most=most,
+        dry_run=dry_run,
+        command=context.command,
+        told=told,
+        warnings=warnings,
+    )
     context.show(document, collection_text)
     failed = [ExitCode(each.error.exit_code) for each in found if each.error]
     codes = [*failed, *(each.exit_code for each in errors if not _is_others(each, len(places) - len(errors)))]

@@ -46,8 +46,9 @@ def collection_text(document: CollectionDocument) -> Lines:
         page.append(_said(each, is_dry=document.dry_run))
         if each.error:
             page += error_text(each.error)
-    for error in document.errors:
+    for error in (*document.errors, *document.warnings):
         page += error_text(error)
+    page += [line((f"told {each}", Style.DIM)) for each in document.told]
     gone = sum(each.done == "collected" for each in document.environments)
     due = sum(each.there.fate == "due" for each in document.environments)
     total = (

@@ -23,6 +23,7 @@
     ├── OutcomeUnknown                5  a person has to look before the run goes on
     ├── LeaseLost                     5  the lease went away under the run
     ├── ViolationsFound               6  pending work, drift or broken references, where that was the question
+    ├── GateClosed                    6  a step of a release still waits for something; nothing was touched
     ├── StepFailed                    7  the engine refused a step, nothing of it stayed
     ├── Interrupted             130/143  Ctrl-C or SIGTERM; the current step was rolled back or finished
     └── SeveralErrors               2-4  more than one of these, before anything was touched; the gravest one's code
@@ -317,6 +318,12 @@ class LeaseLost(SeedbedError):
 
 class ViolationsFound(SeedbedError):
     """The question was whether something is pending or broken, and it is."""
+
+    exit_code = ExitCode.FOUND
+
+
+class GateClosed(SeedbedError):
+    """A step of a release still waits for something; nothing was touched."""
 
     exit_code = ExitCode.FOUND
 

@@ -53,10 +53,11 @@ class Identity(Struct, frozen=True):
 
 
 class Evidence(Struct, frozen=True):
-    """What shows that something is so. `kind`: of what ("apply", "verify", "code", "reader", "snapshot", …).
+    """What shows that something is so. `kind`: of what, one of those below.
 
     `verdict`: "unknown" wants a written reason. `text`: one line for people. `blob`: SHA-256 of the document in the
-    store; empty where the text says all.
+    store; empty where the text says all. `about`: the database or service; empty for all of them. `since`: from when
+    on it is so: when a snapshot was taken, when `verify` began to read, when the new code was everywhere; 0 for `at`.
     """
 
     kind: str
@@ -64,6 +65,16 @@ class Evidence(Struct, frozen=True):
     text: str
     at: float
     blob: str = ""
+    about: str = ""
+    since: float = 0.0
+
+    @property
+    def holds_from(self) -> float:
+        return self.since or self.at
+
+
+# Kinds of evidence that gates ask for.
+CODE, VERIFY, READER, SNAPSHOT = "code", "verify", "reader", "snapshot"
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -149,3 +160,30 @@ class Approval(Struct, frozen=True, kw_only=True):
     at: float
     reason: str = ""
     evidence: str = ""
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """One thing that a step waits for. `kind`: what is closed opens later ("wait"), or is forbidden ("policy").
+
+    `because`: why it is closed, or what opened it. `opens_at`: when it opens by itself, 0 where it does not. `try_`:
+    what opens it.
+    """
+
+    name: str
+    is_open: bool
+    because: str
+    kind: Literal["wait", "policy"] = "wait"
+    opens_at: float = 0.0
+    try_: str = ""
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """What can be done with a release now. `verb`: the command of `seedbed release`; `what`: what comes of it.
+
+    `hint`: what to type. `because`: why it cannot be done; empty where it can.
+    """
+
+    verb: str
+    what: str
+    hint: str
+    because: str = ""

@@ -130,9 +130,11 @@ class Account:
         made = client(service, self.world.region, self.world.endpoint, self.world.account)
         return getattr(made, operation)(**parameters)
 
-    def stack(self, name: str, *services: str, platform: str = "", **options: Any) -> None:
+    def stack(
+        self, name: str, *services: str, platform: str = "", engine: str = "dynamodb", **options: Any
+    ) -> None:
         for service in services or ("user",):
-            stack = f"{platform or self.platform}-{name}-{service}-dynamodb"
+            stack = f"{platform or self.platform}-{name}-{service}-{engine}"
             parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}
             parameter["Properties"]["Name"] = f"/made/{stack}"  # type: ignore[index]
             tags = stack_tags(platform or self.platform, name)
@@ -490,6 +492,28 @@ def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment
     done = {each["there"]["environment"]: each["done"] for each in ran.document["environments"]}
     assert done == {"dev-ana": "collected", "dev-ben": "", "dev-lost": "marked"}
     assert PASSWORD not in ran.everything
+
+
+@pytest.mark.slow
+def test_what_was_moved_into_a_base_is_judged_by_its_former_record_too(account: Account) -> None:
+    account.stack("dev-ana")
+    account.stack("dev-ana", "seedbed", engine="control")
+    stack = f"{account.platform}-dev-ana-seedbed-control"
+    account.record("dev-ana", marked=DAY + 60)
+    name = f"former-{account.platform}"
+    make_records(account.world.cloud, name, name)
+    unread = account.collected()["dev-ana"]
+    assert (unread.prospect.fate, unread.done, stack in unread.prospect.because) == ("kept", "", True), unread
+    put_facts(account.world.cloud, account.platform, "dev-ana", {"control": {"table": name, "bucket": name}})
+    former = Environments(Table(account.world.cloud, name))
+    former.touch("dev-ana", Use(CALLER, "apply"))
+    used = account.collected()["dev-ana"]
+    assert (used.prospect.fate, used.done) == ("used", ""), used
+    listed = account.call("env", "list")
+    assert f"dev-ana: {stack} is from before it lay in shared-dev" in listed.out, listed.everything
+    former.table.update("environment#dev-ana", "about", "SET #used = :used", used=former.now() - 10 * DAY)
+    assert account.collected()["dev-ana"].done == "collected"
+    assert account.environments() == set()
 
 
 @pytest.mark.slow

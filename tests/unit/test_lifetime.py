@@ -28,6 +28,11 @@ def found(record: EnvironmentRecord | None = RECORD, **more: Any) -> Inhabited:
     )
 
 
+def moved(former: EnvironmentRecord | None, **more: Any) -> Inhabited:
+    given = {"record": recorded(marked=NOW - DAY), "former_stack": "shop-dev-ana-seedbed-control", **more}
+    return found(former=former, **given)
+
+
 def recorded(**more: Any) -> EnvironmentRecord:
     return replace(RECORD, **more)
 
@@ -68,6 +73,12 @@ def recorded(**more: Any) -> EnvironmentRecord:
         (found(recorded(used=NOW, marked=NOW - DAY), stacks=()), "due", "no stack"),
         (found(None, stacks=(), left=("user/postgres of dev-ana",)), "unmarked", "no stack"),
         (found(recorded(keep=True), stacks=(), left=("x",)), "kept", "to be kept"),
+        # One that was moved into its base may still be used by who does not know that.
+        (moved(None), "kept", "may be written down in shop-dev-ana-seedbed-control"),
+        (moved(recorded(used=NOW - 60)), "used", "not over by its record in shop-dev-ana-seedbed-control"),
+        (moved(recorded(keep=True)), "kept", "to be kept by its record"),
+        (moved(RECORD), "due", "over"),
+        (moved(RECORD, record=None), "uncounted", "no record"),
     ],
 )
 def test_what_becomes_of_it(there: Inhabited, fate: str, because: str) -> None:

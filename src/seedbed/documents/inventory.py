@@ -37,12 +37,15 @@ class ThereEntry(Part, frozen=True):
     ]
     because: Annotated[str, says("Why that is so.")]
     goes: Annotated[str | None, says("When that changes, at the earliest; null where no time is known.")]
+    former: Annotated[
+        str, says("The stack of its own records, from before it lay in its base; empty where it has none.")
+    ]
 
     @classmethod
     def of(
         cls, there: Inhabited, prospect: Prospect, account: str, region: str, unsettled: Sequence[str]
     ) -> ThereEntry:
-        environment = there.environment
+        environment, record = there.environment, there.record or there.former
         return cls(
             there.name,
             account,
@@ -51,10 +54,11 @@ class ThereEntry(Part, frozen=True):
             len(there.stacks),
             tuple(unsettled),
             there.left,
-            RecordEntry.of(there.record, environment.ttl if environment else 0.0) if there.record else None,
+            RecordEntry.of(record, environment.ttl if environment else 0.0) if record else None,
             prospect.fate,
             prospect.because,
             moment(prospect.at) if prospect.at else None,
+            there.former_stack,
         )
 
 

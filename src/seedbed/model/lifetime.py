@@ -66,6 +66,9 @@ class Inhabited(Struct, frozen=True, kw_only=True):
     another account, region or base than the one that was looked at. `stacks`: those that are there; `protected` those
     of them whose termination protection is on. `left`: what lies in a base for it, each as a text. `recorded`: whether
     there is a table that could have its record. `under_way`: a run that is carried out there now, as a text.
+
+    `former_stack`: a stack of its own for records, of one that lies in a base: whoever has not heard that it was moved
+    there writes its use down in that. `former`: its record there; None where it has none, or that cannot be read.
     """
 
     name: str
@@ -77,6 +80,8 @@ class Inhabited(Struct, frozen=True, kw_only=True):
     record: EnvironmentRecord | None = None
     recorded: bool = True
     under_way: str = ""
+    former_stack: str = ""
+    former: EnvironmentRecord | None = None
 
     @property
     def is_left_behind(self) -> bool:
@@ -113,6 +118,8 @@ def prospect(found: Inhabited, now: float, *, protected: str = "") -> Prospect:
     record = found.record
     if found.under_way:
         return Prospect("used", found.under_way)
+    if found.former_stack and (by_former := _by_former(found, now)):
+        return by_former
     if not found.is_left_behind:
         if record is None:
             return Prospect("uncounted", "it has no record of its use: its time begins now")
@@ -124,6 +131,18 @@ def prospect(found: Inhabited, now: float, *, protected: str = "") -> Prospect:
     if now < record.goes:
         return Prospect("marked", f"{over}, and it was marked less than a day ago", record.goes)
     return Prospect("due", f"{over}, and it was marked a day ago", record.goes)
+
+
+def _by_former(found: Inhabited, now: float) -> Prospect | None:
+    """Return the outlook by the record of an environment from before it lay in its base, None where that is over."""
+    former, declared = found.former, found.environment.ttl if found.environment else 0.0
+    where = f"in {found.former_stack}, from before it lay in its base"
+    if former is None:
+        return Prospect("kept", f"its use may be written down {where}")
+    ends = former.ends(declared)
+    if former.keep or not ends:
+        return Prospect("kept", f"it is to be kept by its record {where}")
+    return Prospect("used", f"its time is not over by its record {where}", ends) if now < ends else None
 
 
 def _kept(found: Inhabited, protected: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.aws import secrets
 from seedbed.aws.cloud import Cloud
@@ -189,6 +190,7 @@ class Inventory:
         environment = self._declared(name)
         base = environment.base if environment is not None else ""
         records = bases.get(base) or self._own(name, stacks, environment)
+        former_stack, former, run = self._former(name, stacks, environment)
         there = Inhabited(
             name=name,
             environment=environment,
@@ -200,7 +202,9 @@ class Inventory:
             else (*(str(share) for _, share in shares), *(f"secret {each}" for each in secrets_)),
             record=self._record(name, records, listed.get(base)),
             recorded=records is not None,
-            under_way=self._under_way(name, environment) if records is not None and self.closely else "",
+            under_way=run or (self._under_way(name, environment) if records is not None else ""),
+            former_stack=former_stack,
+            former=former,
         )
         return Found(there, tuple(stacks), records, tuple(shares), tuple(secrets_))
 
@@ -218,12 +222,31 @@ class Inventory:
         self, name: str, stacks: Sequence[StackStatus], environment: Environment | None
     ) -> Environments | None:
         """Return the records of an environment with a table of its own, None where it has none."""
-        table = stack_name(self.platform.name, name, "seedbed", "control")
-        if environment is None or environment.base or table not in {each.name for each in stacks}:
+        if environment is None or environment.base or not self._has_control(name, stacks):
             return None
         with suppress(UsageError, Denied):  # it is half gone; another's parameters are not for every caller
             return self._records(environment)
         return None
+
+    def _former(
+        self, name: str, stacks: Sequence[StackStatus], environment: Environment | None
+    ) -> tuple[str, EnvironmentRecord | None, str]:
+        """Return the stack of records of its own that an environment in a base has, its record there, and a run.
+
+        Of one that was moved into a base: whoever does not know that goes on writing there.
+        """
+        if environment is None or not environment.base or not self._has_control(name, stacks):
+            return "", None, ""
+        before, stack = replace(environment, base=""), self._control(name)
+        with suppress(UsageError, Denied):  # the base's task reads the records of its base alone
+            return stack, self._records(before).about(name), self._under_way(name, before)
+        return stack, None, ""
+
+    def _control(self, name: str) -> str:
+        return stack_name(self.platform.name, name, "seedbed", "control")
+
+    def _has_control(self, name: str, stacks: Sequence[StackStatus]) -> bool:
+        return self._control(name) in {each.name for each in stacks}
 
     def _record(
         self,
@@ -240,8 +263,8 @@ class Inventory:
         return None
 
     def _under_way(self, name: str, environment: Environment | None) -> str:
-        """Return which run is carried out in an environment now; empty where none is heard of."""
-        if environment is None:
+        """Return which run is carried out in an environment now; empty where none is heard of, or was looked for."""
+        if environment is None or not self.closely:
             return ""
         with suppress(UsageError):
             facts = control_of(self.cloud, self.platform.name, environment)

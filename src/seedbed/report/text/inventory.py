@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from seedbed.documents.inventory import CollectedEntry, CollectionDocument, ThereEntry
+from seedbed.errors import Hint, call, hint_text
 from seedbed.report.styles import Line, Lines, Row, Span, Style, Table, line, row
 from seedbed.report.text.errors import error_text
 from seedbed.support.phrases import count
@@ -35,6 +36,7 @@ def there_text(there: Sequence[ThereEntry]) -> Lines:
     page: Lines = [Table((_HEAD, *map(_row, there)))]
     for each in there:
         page += [line((f"{each.environment}: {one}", Style.BAD)) for one in each.unsettled]
+        page += [line((_moved(each), Style.WARN))] if each.former else []
         page += [line((f"{each.environment}: left behind: {one}", Style.WARN)) for one in each.left]
     return page
 
@@ -76,6 +78,12 @@ _HEAD = row(
         for each in ("name", "owner", "used", "expires", "stacks", "state", "commit", "account")
     )
 )
+
+
+def _moved(each: ThereEntry) -> str:
+    name = each.environment
+    again = hint_text(Hint(call("env down", name), ", then ", call("env up", name)), name, "")
+    return f"{name}: {each.former} is from before it lay in {each.base}; to be rid of it: {again}"
 
 
 def _row(each: ThereEntry) -> Row:

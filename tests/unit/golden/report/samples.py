@@ -706,10 +706,12 @@ def record() -> EnvironmentRecord:
 
 
 def there() -> tuple[ThereEntry, ...]:
-    """One that is used, one whose record is not known, one that is left behind."""
+    """One that is used, one whose record is not known, one that was moved, one that is left behind."""
     dev = environments()[0].named("dev-ana")
     used = Inhabited(name="dev-ana", environment=dev, stacks=("a", "b"), record=replace(record(), marked=0.0))
     unknown = replace(used, name="dev-ben", stacks=("c",), record=None, recorded=False)
+    in_base = replace(dev, base="shared-dev")
+    moved = replace(used, name="dev-dan", environment=in_base, stacks=("d",), record=None, former_stack="d")
     left = replace(used, name="dev-cleo", stacks=(), left=("user/postgres of dev-cleo",))
     place = ("111111111111", "eu-central-1")
     return (
@@ -717,6 +719,7 @@ def there() -> tuple[ThereEntry, ...]:
         ThereEntry.of(
             unknown, Prospect("kept", "there is no table for its record"), *place, ("c DELETE_FAILED",)
         ),
+        ThereEntry.of(moved, Prospect("kept", "its use may be written down in d"), *place, ()),
         ThereEntry.of(
             left, Prospect("due", "it has no stack any more, and it was marked a day ago"), *place, ()
         ),
@@ -725,7 +728,7 @@ def there() -> tuple[ThereEntry, ...]:
 
 def collected() -> tuple[CollectedEntry, ...]:
     """One of each outcome, of what is there."""
-    used, unknown, left = there()
+    used, unknown, _, left = there()
     failed = Unreachable("c is still there", because="it is DELETE_FAILED")
     done: tuple[Done, ...] = ("counted", "marked", "collected", "postponed", "lost")
     return (

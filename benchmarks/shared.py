@@ -1,9 +1,10 @@
-"""A database of a second environment on a shared server, beside that of the first.
+"""The PostgreSQL databases of a second environment on a shared server, beside those of the first.
 
-``python -m benchmarks.shared [--rounds N] [--migrations N] [--rows N]``
+``python -m benchmarks.shared [--rounds N] [--home DIR]``
 
-The first one is made empty, its migrations are applied and its seeds loaded: by `seedbed apply` and `seedbed seed`, as
-processes. The second one is made as a copy of what was kept of the first. Each round makes both anew, in turns.
+The platform is `edtech/`: its three PostgreSQL databases, with all their migrations and seeds. The first environment's
+are made empty, then filled by `seedbed apply --seed`, one process for all three. The second one's are made as copies of
+what was kept of the first. Each round makes both anew, in turns.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,133 +22,134 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.corpus import corpus, write_for_seedbed
 from benchmarks.lines import Line, compared, keep, machine
 from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
-from seedbed.engines.postgres.sharing.server import shared_server
 from seedbed.model.secret import Secret
-from seedbed.model.sharing import Share
+from seedbed.model.sharing import Share, ShareOutcome, SharePart
+from seedbed.project.project import Project
+from seedbed.project.shares import Shares
 
 MOST = 0.2
 TEMPLATE = "measured"
-PLATFORM = "sample"  # as `write_for_seedbed` calls it
+SERVICES = ("user", "payment", "reviews")
+LOGINS: Mapping[str, Secret] = {"user": Secret("unused-m"), "app_user": Secret("unused-a")}
+_EDTECH = Path(__file__).parents[1] / "edtech"
+_BASE = '\n[environments.shared-dev]\naccount = "111111111111"\nregion = "eu-central-1"\nbase = true\n'
+_TABLES = """
+SELECT format('%I.%I', nspname, relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE relkind = 'r' AND nspname !~ '^(pg_|information_schema$|seedbed$)'
+"""
+
+
+class Given(Shares):
+    """The shares of a base whose logins' passwords are given: who makes them asks a Secrets Manager otherwise."""
+
+    def _logins(self, share: Share) -> Mapping[str, Secret]:
+        return LOGINS
 
 
 class Bench:
-    """A server, and the project of a platform with one service."""
+    """A server, and the platform whose environments lie on it."""
 
-    def __init__(self, server: EmbeddedServer, root: Path, migrations: int, rows: int) -> None:
-        self.server = server
-        self.root = root
-        write_for_seedbed(root, corpus(migrations))
-        seeds = next(root.rglob("migrations")).parent / "seeds" / "reference"
-        seeds.mkdir(parents=True, exist_ok=True)
-        self.service = seeds.parents[2].name
-        version = "99999999999999"
-        table = "CREATE TABLE seeded_people (id bigint PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE);"
-        (seeds.parents[1] / "migrations" / f"{version}_seeded_people.sql").write_text(
-            f"-- migrate:up\n{table}\n"
+    def __init__(self, server: EmbeddedServer, root: Path) -> None:
+        self.server, self.root = server, root
+        shutil.copytree(
+            _EDTECH, root, ignore=shutil.ignore_patterns(".seedbed", "apps", "tests", "__pycache__")
         )
-        lines = (f"{n},Given{n % 977} Family{n},person{n}@example.org" for n in range(rows))
-        (seeds / "seeded_people.csv").write_text("\n".join(["id,name,email", *lines]) + "\n")
-        self.settings: Mapping[str, str | Secret] = {
-            "host": server.socket_directory,
-            "port": str(server.port),
-            "admin_user": server.user,
-            "admin_password": Secret("unused"),
-        }
-        self.logins = {"user": Secret("unused-m"), "app_user": Secret("unused-a")}
+        manifest = root / "seedbed.toml"
+        text = manifest.read_text(encoding="utf-8").replace(
+            "ephemeral = true\n", 'ephemeral = true\nbase = "shared-dev"\n', 1
+        )
+        manifest.write_text(text + _BASE, encoding="utf-8")
+        place = {"DB_HOST": server.socket_directory, "DB_PORT": str(server.port)}
+        environ = {**place, "DB_ADMIN_USER": server.user, "DB_ADMIN_PASSWORD": "unused"}
+        project = Project.open(root, environ=environ)
+        self.shares = Given(project.targets, project.catalog.environment("shared-dev"))
 
     def made(self, environment: str, template: str = "") -> float:
-        """Make the database of `environment` with all that is in it, and return the seconds that it took."""
+        """Make the databases of `environment` with all that is in them, and return the seconds that it took."""
         began = time.perf_counter()
-        share = Share(PLATFORM, environment, f"{self.service}/postgres")
-        with shared_server(self.settings) as shared:
-            shared.make(share, self.logins, template=template)
+        well(self.shares.make(environment, parts(template)))
         if not template:
-            for verb in ("apply", "seed"):
-                self.run(verb, environment)
+            self.run(environment, "apply", "--seed")
         return time.perf_counter() - began
 
-    def run(self, verb: str, environment: str) -> None:
-        names = PostgresEngine().shared_settings(environment, self.service)
-        variables = {
-            "DB_HOST": self.server.socket_directory,
-            "DB_PORT": str(self.server.port),
-            "DB_NAME": names["name"],
-            "DB_USER": names["user"],
-            "DB_PASSWORD": self.logins["user"].reveal(),
-            "DB_APP_USER": names["app_user"],
-            "DB_APP_PASSWORD": self.logins["app_user"].reveal(),
-        }
-        command = [sys.executable, "-m", "seedbed", verb, "-e", environment]
+    def run(self, environment: str, *command: str) -> None:
+        variables = {"DB_HOST": self.server.socket_directory, "DB_PORT": str(self.server.port)}
+        found: dict[str, str] = {}
+        for service in SERVICES:
+            names = PostgresEngine().shared_settings(environment, service)
+            own = {
+                **variables,
+                "DB_NAME": names["name"],
+                "DB_USER": names["user"],
+                "DB_PASSWORD": LOGINS["user"].reveal(),
+                "DB_APP_USER": names["app_user"],
+                "DB_APP_PASSWORD": LOGINS["app_user"].reveal(),
+            }
+            found |= {f"{service.upper()}_{name}": value for name, value in own.items()}
         ran = subprocess.run(
-            command,
+            [sys.executable, "-m", "seedbed", *command, "-e", environment, "--engine", "postgres"],
             cwd=self.root,
-            env={**os.environ, **variables},
+            env={**os.environ, **found},
             capture_output=True,
             text=True,
             check=False,
         )
         if ran.returncode:
-            raise RuntimeError(f"{verb} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
+            raise RuntimeError(f"{command} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
 
-    def check(self, environment: str, rows: int) -> None:
-        """Raise RuntimeError unless all is there, and seedbed finds nothing to do."""
-        names = PostgresEngine().shared_settings(environment, self.service)
-        with psycopg.connect(**self.server.dsn(names["name"])) as connection:  # type: ignore[arg-type]
-            found = connection.execute("SELECT count(*) FROM seeded_people").fetchone()
-        if found != (rows,):
-            raise RuntimeError(f"{environment} has {found} rows")
-        self.run("apply", environment)
-
-    def drop(self, environment: str) -> None:
-        with shared_server(self.settings) as shared:
-            shared.drop(Share(PLATFORM, environment, f"{self.service}/postgres"))
-
-    def keep(self, environment: str) -> None:
-        with shared_server(self.settings) as shared:
-            if not shared.keep(Share(PLATFORM, environment, f"{self.service}/postgres"), TEMPLATE):
-                raise RuntimeError("the template was not kept")
+    def check(self, environment: str) -> list[int]:
+        """Return how many rows each database has. Raises RuntimeError unless seedbed finds nothing to apply there."""
+        self.run(environment, "plan", "--exit-code")
+        rows: list[int] = []
+        for service in SERVICES:
+            name = PostgresEngine().shared_settings(environment, service)["name"]
+            with psycopg.connect(**self.server.dsn(name)) as connection:  # type: ignore[arg-type]
+                tables = [str(row[0]) for row in connection.execute(_TABLES)]
+                counts = " + ".join(f"(SELECT count(*) FROM {each})" for each in tables)
+                rows += [int(row[0]) for row in connection.execute(f"SELECT {counts}".encode())]
+        return rows
 
 
-def measured(bench: Bench, rounds: int, rows: int) -> Line:
+def parts(template: str) -> list[SharePart]:
+    return [SharePart(f"{each}/postgres", template and f"{template}-{each}") for each in SERVICES]
+
+
+def well(outcomes: Sequence[ShareOutcome]) -> None:
+    """Raise RuntimeError unless something was done for each."""
+    if bad := [each for each in outcomes if each.error or not each.what]:
+        raise RuntimeError(f"{bad[0].share}: {bad[0].error or 'nothing was done'}")
+
+
+def measured(bench: Bench, rounds: int) -> tuple[Line, list[int]]:
     bench.made("dev-first")
-    bench.check("dev-first", rows)
-    bench.keep("dev-first")
+    rows = bench.check("dev-first")
+    well(bench.shares.keep("dev-first", parts(TEMPLATE)))
     took: dict[str, list[float]] = {"": [], TEMPLATE: []}
     for number in range(rounds):
-        turns = ("", TEMPLATE) if number % 2 else (TEMPLATE, "")
-        for template in turns:
+        for template in ("", TEMPLATE) if number % 2 else (TEMPLATE, ""):
             environment = f"dev-{number}{'b' if template else 'a'}"
             took[template].append(bench.made(environment, template))
-            bench.check(environment, rows)
-            bench.drop(environment)
-    return compared("a copy", "s", took[TEMPLATE], "apply and seed", took[""], MOST)
+            if (found := bench.check(environment)) != rows:
+                raise RuntimeError(f"{environment} has {found} rows instead of {rows}")
+    return compared("copies", "s", took[TEMPLATE], "apply and seed", took[""], MOST), rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shared", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is made")
-    parser.add_argument("--migrations", type=int, default=50, help="migrations of the service")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of its seed")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each is made")
+    parser.add_argument("--home", help="where the server's files are (default: where temporary files are)")
     asked = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="seedbed-bench-") as home:
+    with tempfile.TemporaryDirectory(prefix="seedbed-bench-", dir=asked.home) as home:
         Path(home).chmod(0o755)
-        root = Path(home) / "project"
         with embedded(Path(home) / "server") as server:
-            settings = machine(
-                "psycopg",
-                postgresql=server.version,
-                rounds=asked.rounds,
-                migrations=asked.migrations,
-                rows=asked.rows,
-            )
+            settings = machine("psycopg", postgresql=server.version, rounds=asked.rounds)
             print(json.dumps(settings), flush=True)
-            line = measured(Bench(server, root, asked.migrations, asked.rows), asked.rounds, asked.rows)
+            line, rows = measured(Bench(server, Path(home) / "project"), asked.rounds)
             print(line, flush=True)
-    keep("shared", settings, [line])
+    keep("shared", {**settings, "rows": dict(zip(SERVICES, rows, strict=True))}, [line])
     return 0
 
 

@@ -7,12 +7,16 @@ logins are in secrets that are found by them.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 
 from seedbed.engines.sharing import SharedServer, SupportsSharing
 from seedbed.environments import variables
 from seedbed.errors import Refused, SeedbedError, StepFailed, UsageError, as_one
+from seedbed.execution.threads import returned, side_by_side
 from seedbed.manifest.environments import is_name
 from seedbed.model.environment import Environment, is_dev_name
 from seedbed.model.names import RESERVED, login_secret
@@ -21,12 +25,14 @@ from seedbed.model.sharing import Share, ShareOutcome, SharePart
 from seedbed.project.protection import require_base
 from seedbed.project.targets import Targets
 
+_Do = Callable[[SharedServer, Share, SharePart], str]
 _SECRETS = {
     "user": "migrate",
     "app_user": "app",
 }  # by the setting that names a login, which secret has its password
 _SERVICE = re.compile(r"[a-z0-9_-]+")
 _PASSWORD = "password"  # noqa: S105  the member of such a secret
+_AT_ONCE = 4  # databases of one engine that are made at the same time: others work on that server meanwhile
 
 
 class Shares:
@@ -36,6 +42,7 @@ class Shares:
         """Raises UsageError where `base` is none."""
         require_base(targets.catalog.platform, base)
         self._targets, self._catalog, self._base = targets, targets.catalog, base
+        self._lock = threading.Lock()  # of what is not for threads: AWS is asked one question after the other
 
     @property
     def engines(self) -> list[str]:
@@ -44,12 +51,12 @@ class Shares:
         return [each for each in names if isinstance(self._catalog.engine(each), SupportsSharing)]
 
     def make(self, environment: str, parts: Sequence[SharePart]) -> list[ShareOutcome]:
-        """Make what `parts` lack, and return how it ended for each."""
+        """Make what `parts` lack, some of them at the same time, and return how it ended for each."""
 
         def make(server: SharedServer, share: Share, part: SharePart) -> str:
             return server.make(share, self._logins(share), template=part.template)
 
-        return self._each(environment, parts, make)
+        return self._each(environment, parts, make, at_once=_AT_ONCE)
 
     def keep(self, environment: str, parts: Sequence[SharePart]) -> list[ShareOutcome]:
         """Keep what `parts` hold as their templates, where that can be, and return how it ended for each."""
@@ -106,37 +113,48 @@ class Shares:
             )
         wanted = variables.Wanted(f"{RESERVED}/{engine}", RESERVED, found.variables, {})
         settings = variables.told(wanted, self._targets.environ)
-        for value in settings.values():
-            if isinstance(value, Secret):
-                self._targets.redactor.add(value)
+        with self._lock:
+            for value in settings.values():
+                if isinstance(value, Secret):
+                    self._targets.redactor.add(value)
         with found.shared_server(settings) as server:
             yield server
 
     def _each(
-        self,
-        environment: str,
-        parts: Sequence[SharePart],
-        do: Callable[[SharedServer, Share, SharePart], str],
+        self, environment: str, parts: Sequence[SharePart], do: _Do, *, at_once: int = 1
     ) -> list[ShareOutcome]:
-        """Return what `do` did for each of `parts`; one that fails stops no other. Raises Refused, UsageError."""
+        """Return what `do` did for each of `parts`; one that fails stops no other. Raises Refused, UsageError.
+
+        `at_once`: how many sessions there are on one server, each for its part of the parts.
+        """
         require_ephemeral_name(environment)
         for each in parts:
             require_one_service(each.database)
         by_engine: dict[str, list[SharePart]] = {}
         for each in parts:
             by_engine.setdefault(each.engine, []).append(each)
-        outcomes: list[ShareOutcome] = []
-        for engine, those in by_engine.items():
-            shares = [Share(self._catalog.platform.name, environment, each.database) for each in those]
-            done: list[ShareOutcome] = []
-            try:
-                with self.server(engine) as server:
-                    for share, part in zip(shares, those, strict=True):
-                        done.append(_done(share, server, part, do))
-            except SeedbedError as error:
-                outcomes += [ShareOutcome(each, error=as_one(error)) for each in shares[len(done) :]]
-            outcomes += done
-        return sorted(outcomes, key=lambda each: each.share)
+        calls = [
+            partial(self._session, environment, engine, those[first::at_once], do)
+            for engine, those in by_engine.items()
+            for first in range(min(at_once, len(those)))
+        ]
+        done = side_by_side(calls) if at_once > 1 else [each() for each in calls]
+        names = [each.args[1] for each in calls]
+        return sorted(chain.from_iterable(returned(names, done)), key=lambda each: each.share)
+
+    def _session(
+        self, environment: str, engine: str, parts: Sequence[SharePart], do: _Do
+    ) -> list[ShareOutcome]:
+        """Return what `do` did for each of `parts`, which are of one engine, one after the other."""
+        shares = [Share(self._catalog.platform.name, environment, each.database) for each in parts]
+        done: list[ShareOutcome] = []
+        try:
+            with self.server(engine) as server:
+                for share, part in zip(shares, parts, strict=True):
+                    done.append(_done(share, server, part, do))
+        except SeedbedError as error:
+            done += [ShareOutcome(each, error=as_one(error)) for each in shares[len(done) :]]
+        return done
 
     def _logins(self, share: Share) -> Mapping[str, Secret]:
         """Return the passwords of the logins of `share`, by the settings that name them. Raises what AWS raises."""
@@ -145,11 +163,13 @@ class Shares:
         engine = self._catalog.engine(share.database.partition("/")[2])
         assert isinstance(engine, SupportsSharing)
         named = engine.shared_settings(share.environment, share.service)
-        cloud, found = self._targets.cloud(self._base), {}
-        for setting in (each for each in _SECRETS if each in named):
-            name = login_secret(share.platform, share.environment, share.database, _SECRETS[setting])
-            found[setting] = parameters.member(cloud, name, _PASSWORD)
-            self._targets.redactor.add(found[setting])
+        found = {}
+        with self._lock:
+            cloud = self._targets.cloud(self._base)
+            for setting in (each for each in _SECRETS if each in named):
+                name = login_secret(share.platform, share.environment, share.database, _SECRETS[setting])
+                found[setting] = parameters.member(cloud, name, _PASSWORD)
+                self._targets.redactor.add(found[setting])
         return found
 
 
@@ -182,12 +202,7 @@ def require_one_service(database: str) -> None:
         )
 
 
-def _done(
-    share: Share,
-    server: SharedServer,
-    part: SharePart,
-    do: Callable[[SharedServer, Share, SharePart], str],
-) -> ShareOutcome:
+def _done(share: Share, server: SharedServer, part: SharePart, do: _Do) -> ShareOutcome:
     try:
         return ShareOutcome(share, do(server, share, part))
     except SeedbedError as error:

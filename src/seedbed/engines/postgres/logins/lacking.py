@@ -160,11 +160,13 @@ _LACKS = (
 _INHERITS, _ACTS = ("pg_has_role(admin, migrate, 'USAGE')", "pg_has_role(admin, migrate, 'SET')")
 
 
-def lacking(query: Query, address: Address, version: int, own: bool | None = None) -> list[Lack]:
+def lacking(
+    query: Query, address: Address, version: int, own: bool | None = None, app: bool | None = None
+) -> list[Lack]:
     """Return what the logins of `address` lack, in the order of topics. Raises QueryFailed.
 
-    Their passwords are tried: each by a login of its own. `version`: of the server, as libpq has it. `own`: whether
-    the server lets seedbed's own login in, where that is known already.
+    Their passwords are tried: each by a login of its own. `version`: of the server, as libpq has it. `own`, `app`:
+    whether the server lets seedbed's login in, and the application's, where that is known already.
     """
     assert address.admin is not None
     assert address.application is not None
@@ -185,10 +187,10 @@ def lacking(query: Query, address: Address, version: int, own: bool | None = Non
         Lack(Topic(str(row[0])), *(each or "" for each in row[1:])) for row in query(f"{OWN_PATH}; {text}")
     ]
     absent = {each.name for each in found if each.topic in {Topic.ROLE, Topic.LOGIN}}
-    if address.user not in absent and not (lets_in(replace(address, admin=None)) if own is None else own):
-        found.append(Lack(Topic.PASSWORD, address.user))
-    if address.application.user not in absent and not lets_in(address.reached_as(address.application)):
-        found.append(Lack(Topic.PASSWORD, address.application.user))
+    tried = ((replace(address, admin=None), own), (address.reached_as(address.application), app))
+    for each, is_let_in in tried:
+        if each.user not in absent and not (lets_in(each) if is_let_in is None else is_let_in):
+            found.append(Lack(Topic.PASSWORD, each.user))
     order = list(Topic)
     return sorted(found, key=lambda lack: (order.index(lack.topic), lack.kind != "schema"))
 

@@ -34,13 +34,15 @@ _ROUTINES = {"function", "procedure", "aggregate"}
 _SCRAM = b"scram-sha-256"
 
 
-def make(connection: Connection, address: Address, target: str) -> Iterator[str]:
+def make(connection: Connection, address: Address, target: str, *, are_new: bool = False) -> Iterator[str]:
     """Give the logins of `address` what they lack, and tell it as it is done. `connection`: the administrator's.
 
-    Raises Refused, StepFailed, ServerError, QueryFailed.
+    `are_new`: both were made with these passwords, which are not tried then. Raises Refused, StepFailed, ServerError,
+    QueryFailed.
     """
     version = connection.info.server_version
-    lacks = lacking(asking(connection), address, version)
+    lets_in = are_new or None
+    lacks = lacking(asking(connection), address, version, own=lets_in, app=lets_in)
     _require_harmless(lacks, target)
     if not lacks:
         return
@@ -52,7 +54,7 @@ def make(connection: Connection, address: Address, target: str) -> Iterator[str]
             run(connection, f"CREATE EXTENSION IF NOT EXISTS {quoted_name(each.name)}")
             yield from in_words([each], address)
     yield from _hand_over(connection, address, rest)
-    if left := lacking(asking(connection), address, version):
+    if left := lacking(asking(connection), address, version, own=lets_in, app=lets_in):
         raise StepFailed(
             f"the logins of {target} still lack something: {listed(in_words(left, address))}",
             because="the administrator's login has not got the rights for that",

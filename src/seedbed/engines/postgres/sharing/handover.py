@@ -127,19 +127,14 @@ class Handover(Struct, frozen=True):
         """Return what in this database is the old logins' still."""
         return self._found(query, _LEFT)
 
-    def statements(self, query: Query) -> list[str]:
-        """Return one transaction; nobody else may change the database meanwhile. Raises QueryFailed."""
-        return ["BEGIN", OWN_PATH, *self._statements(query), "COMMIT"]
-
-    def _statements(self, query: Query) -> Iterator[str]:
+    def statements(self, query: Query) -> Iterator[str]:
+        """Yield what is one transaction; nobody else may change the database meanwhile. Raises QueryFailed."""
         owner, app = quoted_name(self.new.owner), quoted_name(self.new.app)
         old_owner, old_app = quoted_name(self.old.owner), quoted_name(self.old.app)
         # Whoever is to own things in schema public needs its rights there: they are the database's owner's.
         yield f"ALTER DATABASE {quoted_name(self.name)} OWNER TO {owner}"
         shared = self._found(query, _SHARED)
-        yield from self._found(query, _SCHEMAS)
-        for each in (_GRANTS, _DEFAULTS, _POLICIES):
-            yield from self._found(query, each)
+        yield from self._found(query, _SCHEMAS, _GRANTS, _DEFAULTS, _POLICIES)
         yield f"REASSIGN OWNED BY {old_owner} TO {owner}"
         yield f"REASSIGN OWNED BY {old_app} TO {app}"
         # One after the other: default privileges go with either of the two, and the server does not expect both.
@@ -148,11 +143,12 @@ class Handover(Struct, frozen=True):
         yield from shared
         yield f"ALTER DATABASE {quoted_name(self.name)} OWNER TO {quoted_name(self.then)}"
 
-    def _found(self, query: Query, text: str) -> list[str]:
+    def _found(self, query: Query, *texts: str) -> list[str]:
+        """Return what `texts` find, asked in one message."""
         names = {
             "old_owner": quoted_text(self.old.owner),
             "old_app": quoted_text(self.old.app),
             "new_owner": quoted_text(self.new.owner),
             "new_app": quoted_text(self.new.app),
         }
-        return [str(row[0]) for row in query(f"{OWN_PATH}; {text.format(**names)}")]
+        return [str(row[0]) for row in query("; ".join([OWN_PATH, *texts]).format(**names))]

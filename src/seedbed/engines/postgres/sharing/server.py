@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from enum import Enum, auto
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,15 @@ _COLLIDED = (
     "XX000"  # two statements changed one row of a catalogue that all databases share: "concurrently updated"
 )
 _KNOWN = ("host", "port", "sslmode", "sslrootcert", "pauses")
+
+
+class Content(Enum):
+    """What is in a database that `make` finds, or has just made."""
+
+    OWN = auto()  # what its logins have, and nobody else
+    NONE = auto()
+    COPIED = auto()  # it is still the template's
+    UNKNOWN = auto()  # one of the latter two
 
 
 @contextmanager
@@ -96,9 +106,12 @@ class SharedPostgres:
         place = self._place_of(share, logins)
         with _doing(f"making {share}"), self._locked(place.name):
             made = self._logins(share, place)
-            made += self._database(share, place, template)
-            made += self._rights(place)
-            bind(replace(place, admin=None), share)
+            are_new = len(made) == 2
+            content, told = self._database(share, place, template)
+            made += told
+            made += self._filled(place, content, are_new=are_new)
+            if content is not Content.NONE:
+                bind(replace(place, admin=None), share)
             self._close()
         return "; ".join(made)
 
@@ -197,32 +210,29 @@ class SharedPostgres:
         )
         return "" if self._is_superuser else f"GRANT {quoted_name(role)} TO CURRENT_USER{options}"
 
-    def _database(self, share: Share, place: Address, template: str) -> list[str]:
+    def _database(self, share: Share, place: Address, template: str) -> tuple[Content, list[str]]:
+        """Make the database of `place` where there is none, open it, and return what is in it, and what was done."""
         found = catalog.database(self._query, place.name)
         if found is None:
-            copied = self._created(
-                place.name, template_database(share.platform, share.database, template) if template else ""
-            )
-            told = [f"database {place.name}, {f'a copy of template {template}' if copied else 'empty'}"]
-        else:
-            told = [] if found.owner == place.user else [f"database {place.name}"]
-        assert place.application is not None
-        pair = Pair(place.user, place.application.user)
-        if found is None or found.owner != place.user:
+            kept = template_database(share.platform, share.database, template) if template else ""
+            is_copy = self._created(place.name, kept)
+            told = [f"database {place.name}, {f'a copy of template {template}' if is_copy else 'empty'}"]
             self._open(place.name)
-            self._handed_to(pair, place.name)
-        reached = [f"GRANT CONNECT ON DATABASE {quoted_name(place.name)} TO {quoted_name(pair.app)}"]
-        if found is not None and not found.allows:  # what `drop` began
-            reached.append(f"ALTER DATABASE {quoted_name(place.name)} WITH ALLOW_CONNECTIONS true")
-        self._transaction(reached)
-        return told
+            return Content.COPIED if is_copy else Content.NONE, told
+        if found.owner != place.user:  # its maker was killed
+            self._open(place.name)
+            return Content.UNKNOWN, [f"database {place.name}"]
+        if not found.allows:  # what `drop` began
+            self._transaction([f"ALTER DATABASE {quoted_name(place.name)} WITH ALLOW_CONNECTIONS true"])
+        return Content.OWN, []
 
     def _created(self, name: str, template: str) -> bool:
         """Make the database `name`, and return whether it is a copy of `template`: where that is gone it is empty."""
         kept = catalog.templates(self._query)
         if template in kept:
             try:
-                self._finish(template, replace(kept[template], used=catalog.now(self._query)))
+                used = catalog.template_comment(replace(kept[template], used=catalog.now(self._query)))
+                run(self._connection, f"COMMENT ON DATABASE {quoted_name(template)} IS {quoted_text(used)}")
                 run(self._connection, _create(name, template))
                 return True
             except ServerError as error:
@@ -240,22 +250,35 @@ class SharedPostgres:
             ]
         )
 
-    def _handed_to(self, pair: Pair, name: str) -> None:
-        """Hand what is in the database `name`, which may be a copy, to `pair`, and then itself."""
-        if TEMPLATE_OWNER not in catalog.roles(self._query, [TEMPLATE_OWNER]):  # nothing was ever kept here
-            self._transaction([f"ALTER DATABASE {quoted_name(name)} OWNER TO {quoted_name(pair.owner)}"])
-            return
-        with self._inside(name) as connection:
-            handover = Handover(_TEMPLATE_PAIR, pair, name, then=pair.owner)
-            _sent(connection, handover.statements(asking(connection)))
+    def _filled(self, place: Address, content: Content, *, are_new: bool) -> list[str]:
+        """Hand the database of `place`, and what is in it, to its logins, give them what they lack, and return that.
 
-    def _rights(self, place: Address) -> list[str]:
+        `are_new`: the logins were made with these passwords a moment ago, which nobody has to try.
+        """
+        assert place.application is not None
+        pair = Pair(place.user, place.application.user)
+        database = quoted_name(place.name)
+        reached = f"GRANT CONNECT ON DATABASE {database} TO {quoted_name(pair.app)}"
+        # What is handed over has the rights that were kept, by the names that are right.
+        is_whole = are_new and content is Content.COPIED
+        if content is Content.UNKNOWN:
+            were_kept = TEMPLATE_OWNER in catalog.roles(self._query, [TEMPLATE_OWNER])
+            content = Content.COPIED if were_kept else Content.NONE
         with self._inside(place.name) as connection:
-            return [*making.make(connection, place, place.name)]
+            if content is Content.COPIED:
+                handover = Handover(_TEMPLATE_PAIR, pair, place.name, then=pair.owner)
+                _sent(connection, [*handover.statements(asking(connection)), reached])
+            elif content is Content.NONE:
+                _sent(connection, [f"ALTER DATABASE {database} OWNER TO {quoted_name(pair.owner)}", reached])
+            else:
+                _sent(connection, [reached])
+            return [] if is_whole else [*making.make(connection, place, place.name, are_new=are_new)]
 
     def _close(self) -> None:
         """Take the administrator's own databases from those who have one of their own, where that is ours to do."""
         names = [self._place.name, "postgres", "template1"]
+        if not catalog.open_to_all(self._query, names):
+            return
         with self._locked("databases of all"):
             for each in catalog.open_to_all(self._query, names):
                 database = quoted_name(each)
@@ -282,7 +305,7 @@ class SharedPostgres:
             if database:
                 with self._inside(database) as connection:
                     given = f"REASSIGN OWNED BY {role} TO {quoted_name(owner)}"
-                    _sent(connection, ["BEGIN", OWN_PATH, given, f"DROP OWNED BY {role}", "COMMIT"])
+                    _sent(connection, [given, f"DROP OWNED BY {role}"])
         self._transaction([f"DROP OWNED BY {role}", f"DROP ROLE IF EXISTS {role}"])
 
     # The steps of `keep`
@@ -314,7 +337,7 @@ class SharedPostgres:
             query = asking(connection)
             is_done = not handover.strange(query)
             if is_done:
-                _sent(connection, handover.statements(query))
+                _sent(connection, [*handover.statements(query)])
                 is_done = not handover.left(query)
         if not is_done:
             self._drop_database(copy)
@@ -357,9 +380,8 @@ class SharedPostgres:
         if catalog.is_limited(self._query, name):
             self._transaction([f"ALTER DATABASE {quoted_name(name)} CONNECTION LIMIT -1"])
         with closing(open_connection(replace(self._place, name=name))) as connection:
-            run(connection, "SET ROLE NONE")
-            if connection.info.server_version >= _TRANSACTION_TIMEOUT:
-                run(connection, "SET transaction_timeout = 0")
+            can_end = connection.info.server_version >= _TRANSACTION_TIMEOUT
+            run(connection, f"SET ROLE NONE{'; SET transaction_timeout = 0' if can_end else ''}")
             yield connection
 
     @contextmanager
@@ -381,7 +403,7 @@ class SharedPostgres:
     def _transaction(self, statements: Sequence[str]) -> None:
         wanted = [*filter(None, statements)]
         if wanted:
-            _sent(self._connection, ["BEGIN", OWN_PATH, *wanted, "COMMIT"])
+            _sent(self._connection, wanted)
 
 
 @contextmanager
@@ -399,10 +421,10 @@ def _doing(what: str) -> Iterator[None]:
 
 
 def _sent(connection: Connection, statements: Sequence[str]) -> None:
-    """Send `statements` as one message, and again where another one changed the same row of a catalogue meanwhile."""
+    """Send `statements` as one transaction, and again where another one changed a row of a catalogue meanwhile."""
     for attempt in range(5):
         try:
-            run(connection, "; ".join(statements))
+            run(connection, "; ".join(["BEGIN", OWN_PATH, *statements, "COMMIT"]))
             return
         except ServerError as error:
             collided = error.sqlstate == _COLLIDED and "concurrently" in str(error)

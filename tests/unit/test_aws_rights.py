@@ -27,7 +27,9 @@ RECORDS = NAMES.records
 TASK = NAMES.arn("ecs", "task-definition/seedbed:7")
 HERE = {"ecs:cluster": [CLUSTER]}
 RECORD = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#dev-a#1"]})
-APPROVAL = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["approval#dev-a#1"]})
+RELEASE = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["release#dev-a"]})
+ME = "AROAME:ana"
+APPROVAL = Asked("s3:PutObject", NAMES.object(f"approvals/dev-a/0001/expand/{ME}"))
 RUN = Asked("ecs:RunTask", TASK, HERE)
 PASS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
 TAGS = {"aws:ResourceTag/platform": ["shop"], "aws:ResourceTag/environment": ["dev-a"]}
@@ -38,40 +40,55 @@ DELETE = Asked("cloudformation:DeleteStack", STACK, OWN)
 
 def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
     held = [each for policy in rights.KINDS[kind] for each in rights.statements(policy, names)]
-    return allows(held, asked)
+    return allows(held, asked, ME)
 
 
 @pytest.mark.parametrize(
     ("asked", "kinds"),
     [
-        (Asked("sts:GetCallerIdentity", "*"), "read run deploy approve dev"),
-        (Asked("s3:GetObject", NAMES.object("state/dev-a/state.json")), "read run deploy approve dev"),
-        (Asked("s3:PutObject", NAMES.object("state/dev-a/state.json")), "deploy dev"),
-        (Asked("s3:GetObject", NAMES.object("runs/dev-a/1/plan.json")), "run dev"),
-        (Asked("s3:PutObject", NAMES.object("runs/dev-a/1/plan.json")), "run dev"),
+        (Asked("sts:GetCallerIdentity", "*"), "read run deploy release approve dev"),
+        (
+            Asked("s3:GetObject", NAMES.object("state/dev-a/state.json")),
+            "read run deploy release approve dev",
+        ),
+        (Asked("s3:PutObject", NAMES.object("state/dev-a/state.json")), "deploy release dev"),
+        (Asked("s3:GetObject", NAMES.object("runs/dev-a/1/plan.json")), "run release dev"),
+        (Asked("s3:PutObject", NAMES.object("runs/dev-a/1/plan.json")), "run release dev"),
         (Asked("s3:PutObject", "arn:aws:s3:::other/runs/1"), ""),
-        (Asked("s3:DeleteObjectVersion", NAMES.object("runs/1")), "deploy dev"),
-        (RECORD, "run dev"),
+        (Asked("s3:DeleteObjectVersion", NAMES.object("runs/1")), "deploy release dev"),
+        (RECORD, "run release dev"),
+        (RELEASE, "release"),
+        (Asked("dynamodb:UpdateItem", RECORDS, RELEASE.context), ""),
+        (Asked("dynamodb:GetItem", RECORDS, RELEASE.context), "read run deploy release approve dev"),
+        (Asked("dynamodb:Query", RECORDS, RELEASE.context), "read run deploy release approve dev"),
+        (Asked("s3:PutObject", NAMES.object("releases/dev-a/0")), "release"),
+        (Asked("s3:GetObject", NAMES.object("releases/dev-a/0")), "read run deploy release approve dev"),
+        (Asked("s3:DeleteObject", NAMES.object("releases/dev-a/0")), ""),
         (APPROVAL, "approve"),
+        (Asked("s3:GetObject", APPROVAL.resource), "read run deploy release approve dev"),
+        (Asked("s3:DeleteObject", APPROVAL.resource), ""),
+        (Asked("s3:PutObject", NAMES.object("approvals/dev-a/0001/expand/AROAME:ben")), ""),
+        (Asked("s3:PutObject", NAMES.object(f"approvals/dev-a/0001/expand/x{ME}")), ""),
+        (Asked("s3:PutObject", NAMES.object(f"approvals/dev-a/0001/expand/{ME}/x")), ""),
         (Asked("dynamodb:PutItem", RECORDS), ""),  # a request without keys is nobody's
         (Asked("dynamodb:PutItem", NAMES.arn("dynamodb", "table/user-users-dev-a"), RECORD.context), ""),
         (Asked("dynamodb:GetItem", NAMES.arn("dynamodb", "table/user-users-dev-a")), ""),
-        (Asked("dynamodb:DescribeTable", NAMES.arn("dynamodb", "table/a-b-dev-a")), "deploy dev"),
+        (Asked("dynamodb:DescribeTable", NAMES.arn("dynamodb", "table/a-b-dev-a")), "deploy release dev"),
         (
             Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["environment#dev-a"]}),
-            "run deploy dev",
+            "run deploy release dev",
         ),
         (Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["environment#dev-ab"]}), ""),
-        (Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE), "run deploy dev"),
-        (Asked("ecs:ListTasks", "*", HERE), "run deploy dev"),
+        (Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE), "run deploy release dev"),
+        (Asked("ecs:ListTasks", "*", HERE), "run deploy release dev"),
         (Asked("ecs:ListTasks", "*", {"ecs:cluster": [CLUSTER + "2"]}), ""),
-        (RUN, "run dev"),
+        (RUN, "run release dev"),
         (Asked("ecs:RunTask", TASK, {"ecs:cluster": [CLUSTER + "2"]}), ""),
         (Asked("ecs:RunTask", NAMES.arn("ecs", "task-definition/other:1"), HERE), ""),
-        (Asked("iam:PassRole", NAMES.roles[0], PASS), "run dev"),
+        (Asked("iam:PassRole", NAMES.roles[0], PASS), "run release dev"),
         (Asked("iam:PassRole", NAMES.roles[0], {"iam:PassedToService": ["ec2.amazonaws.com"]}), ""),
         (Asked("iam:PassRole", "arn:aws:iam::111111111111:role/admin", PASS), ""),
-        (DELETE, "deploy dev"),
+        (DELETE, "deploy release dev"),
         (Asked("cloudformation:DeleteStack", STACK, TAGS), ""),  # not made by seedbed
         (
             Asked(
@@ -99,16 +116,16 @@ def test_the_task_keeps_to_the_runs_of_its_environment_and_approves_nothing() ->
     assert not works(RUN)
 
 
-@pytest.mark.parametrize("policy", ["read", "run", "deploy", "approve", "work"])
+@pytest.mark.parametrize("policy", ["read", "run", "deploy", "release", "approve", "work"])
 def test_nobody_reaches_the_records_and_objects_of_another_environment_in_the_same_base(policy: str) -> None:
     held = rights.statements(policy, replace(NAMES, base="shared-dev"))
     for other in ("dev-b", "dev-a-b", "dev", "dev-"):
         for action in ("GetItem", "PutItem", "Query", "UpdateItem", "DeleteItem"):
-            for key in (f"run#{other}#1", f"environment#{other}", f"approval#{other}#1"):
+            for key in (f"run#{other}#1", f"environment#{other}", f"release#{other}"):
                 asked = Asked(f"dynamodb:{action}", RECORDS, {"dynamodb:LeadingKeys": [key]})
                 assert not allows(held, asked), (action, key)
         for action in ("GetObject", "PutObject", "DeleteObject", "DeleteObjectVersion"):
-            for kind in ("runs", "files", "state"):
+            for kind in ("runs", "files", "state", "releases", "approvals"):
                 assert not allows(held, Asked(f"s3:{action}", NAMES.object(f"{kind}/{other}/x"))), (
                     action,
                     kind,

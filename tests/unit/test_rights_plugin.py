@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.plugins import rights as plugin
 
 
@@ -11,12 +13,13 @@ def test_a_right_that_no_caller_used_is_named_and_one_that_was_used_is_not() -> 
         "run: ecs:RunTask on arn:aws:ecs:eu-central-1:111111111111:task-definition/family:* is used by no test"
         in lines
     )
-    assert not any(line.startswith("approve: ") for line in lines)
     of_others = {("run", "read", 0, "sts:GetCallerIdentity")}
     assert list(plugin.unused(of_others)) == lines
     assert len(list(plugin.unused({("read", "read", 0, "sts:GetCallerIdentity")}))) == len(lines) - 1
 
 
-def test_what_is_kept_without_a_use_is_named_once_it_has_one() -> None:
-    used = {("approve", "approve", 0, "dynamodb:GetItem")}
-    assert "approve: dynamodb:GetItem is used, and named as one that is not" in list(plugin.unused(used))
+def test_what_is_kept_without_a_use_is_named_once_it_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugin.KEPT, ("approve", "s3:PutObject"), "for later")
+    assert not any(line.startswith("approve: ") for line in plugin.unused([]))
+    used = {("approve", "approve", 0, "s3:PutObject")}
+    assert "approve: s3:PutObject is used, and named as one that is not" in list(plugin.unused(used))

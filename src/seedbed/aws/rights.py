@@ -13,7 +13,7 @@ from msgspec import Struct
 from seedbed.model.names import parameter_path, stack_tags
 
 Statement = Mapping[str, Any]
-READ, RUN, DEPLOY, APPROVE, DEV = "read", "run", "deploy", "approve", "dev"
+READ, RUN, DEPLOY, RELEASE, APPROVE, DEV = "read", "run", "deploy", "release", "approve", "dev"
 CONTROL = "control"  # the part of `seedbed` whose parameters name table and bucket
 WORK = "work"  # what the task may do with records, files and the state; no caller is given it
 COLLECT = "collect"  # what the task of a base may do besides that collects environments
@@ -22,12 +22,18 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     READ: (READ,),
     RUN: (READ, RUN),
     DEPLOY: (READ, DEPLOY),
+    RELEASE: (READ, RUN, DEPLOY, RELEASE),
     APPROVE: (READ, APPROVE),
     DEV: (READ, RUN, DEPLOY),
 }
 EPHEMERAL = "dev*"  # the names of what may be deleted
 COLLECTED = "collected"  # the id of the items that count, by days, what was collected
 ENVIRONMENTS = "environments"  # the id of the items that all environments of a table are listed by
+RELEASES, APPROVALS = (
+    "releases",
+    "approvals",
+)  # how the keys of what releases refer to begin, and of who approved
+USER = "${aws:userid}"  # in a policy: the caller, by a name that he does not choose
 _LOOKS = ("DescribeTable", "DescribeTimeToLive")
 # They have no resource of their own. To describe all stacks takes the right to list them, too.
 _LISTS = tuple(
@@ -87,10 +93,6 @@ class Names(Struct, frozen=True):
         return stack_tags(self.platform, self.environment)
 
     @property
-    def approvals(self) -> str:
-        return f"approval#{self.environment}#*"
-
-    @property
     def used(self) -> tuple[str, ...]:
         """How the ids of items begin that say who uses this environment; none of one that does not end."""
         return (self.environment_item, ENVIRONMENTS) if self.ephemeral else ()
@@ -106,12 +108,18 @@ class Names(Struct, frozen=True):
         return [self.arn("ssm", f"parameter{path}"), self.arn("ssm", f"parameter{path}/*")]
 
 
+def release_item(environment: str) -> str:
+    """Return the id of the items that are the releases of an environment."""
+    return f"release#{environment}"
+
+
 def statements(policy: str, names: Names) -> list[Statement]:
     """Return the statements of one of the policies that `KINDS` names, or of WORK."""
     made: Mapping[str, Callable[[Names], list[Statement]]] = {
         READ: _read,
         RUN: _run,
         DEPLOY: _deploy,
+        RELEASE: _release,
         APPROVE: _approve,
         WORK: _work,
         COLLECT: _collect,
@@ -120,11 +128,11 @@ def statements(policy: str, names: Names) -> list[Statement]:
 
 
 def _read(names: Names) -> list[Statement]:
-    """Plan and look, by the state that the last run left: nothing is started, nothing is written, no secret is read."""
+    """Plan and look, by the state that the last run left, and see releases: nothing is started, nothing is written."""
     return [
         _allow(["sts:GetCallerIdentity"], ["*"]),
         _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),
-        _allow(["s3:GetObject"], [names.objects("state")]),
+        *_of_releases(names, "state"),
         # Without it S3 calls a key that is not there forbidden.
         _allow(["s3:ListBucket"], [names.object()]),
         _allow(
@@ -132,6 +140,15 @@ def _read(names: Names) -> list[Statement]:
             [names.stacks],
         ),
         *_list(names),
+    ]
+
+
+def _of_releases(names: Names, *more: str) -> list[Statement]:
+    """See the releases, what they refer to, and who approved them; and `more` kinds of objects."""
+    seen = [f"dynamodb:{each}" for each in ("GetItem", "Query")]
+    return [
+        _allow(seen, [names.records], _leading([release_item(names.environment)])),
+        _allow(["s3:GetObject"], [names.objects(each) for each in (RELEASES, APPROVALS, *more)]),
     ]
 
 
@@ -237,7 +254,7 @@ def _work(names: Names) -> list[Statement]:
     """Take what was asked, tell what happens, leave the state: what a run inside the network does, and no approval."""
     return [
         _of_runs(names),
-        _allow(["s3:GetObject"], [names.objects(each) for each in ("files", "runs", "state")]),
+        *_of_releases(names, "files", "runs", "state"),
         _allow(["s3:PutObject"], [names.objects(each) for each in ("runs", "state")]),
         # Without it S3 calls a key that is not there forbidden.
         _allow(["s3:ListBucket"], [names.object()]),
@@ -272,15 +289,17 @@ def _collect(names: Names) -> list[Statement]:
     ]
 
 
-def _approve(names: Names) -> list[Statement]:
-    """See what is asked for, and approve it; carry out nothing."""
-    seen = ("GetItem", "Query")
+def _release(names: Names) -> list[Statement]:
+    """Write down releases and what they refer to, and approve none."""
     return [
-        _allow(
-            [f"dynamodb:{each}" for each in seen], [names.records], _leading([*names.runs, names.approvals])
-        ),
-        _allow(["dynamodb:PutItem", "dynamodb:UpdateItem"], [names.records], _leading([names.approvals])),
+        _allow(["dynamodb:PutItem"], [names.records], _leading([release_item(names.environment)])),
+        _allow(["s3:PutObject"], [names.objects(RELEASES)]),
     ]
+
+
+def _approve(names: Names) -> list[Statement]:
+    """Approve what is asked for, in one's own name; carry out nothing."""
+    return [_allow(["s3:PutObject"], [names.object(f"{APPROVALS}/{names.environment}/*/{USER}")])]
 
 
 def _of_runs(names: Names, more: Sequence[str] = ()) -> Statement:

@@ -17,12 +17,13 @@ from seedbed.model.names import parameter_path
 
 
 class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
-    """Managed policies for callers of one environment: `read`, `run`, `deploy`, `approve`, `dev`.
+    """Managed policies for callers of one environment: `read`, `run`, `deploy`, `release`, `approve`, `dev`.
 
     None of them reads a secret or reaches a database. `read` plans by the state that the last run left; `run` has runs
     carried out inside the network, and cannot approve; `deploy` has stacks deployed by the CDK's roles, in ephemeral
-    environments destroyed as well; `approve` writes approvals and nothing else; `dev` is `run` and `deploy`, for
-    ephemeral environments alone. Table, bucket and task are found by their parameters, so that the stack may belong to
+    environments destroyed as well; `release` is `run` and `deploy`, and takes the steps of releases;
+    `approve` writes approvals in the caller's own name and nothing else; `dev` is `run` and `deploy`, for ephemeral
+    environments alone. Table, bucket and task are found by their parameters, so that the stack may belong to
     another app; it is deployed after theirs.
     """
 
@@ -33,7 +34,7 @@ class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         *,
         platform: str,
         environment: Environment,
-        kinds: Collection[str] = (rights.READ, rights.RUN, rights.DEPLOY, rights.APPROVE),
+        kinds: Collection[str] = (rights.READ, rights.RUN, rights.DEPLOY, rights.RELEASE, rights.APPROVE),
         with_task: bool = True,
     ) -> None:
         """`kinds`: which callers there are. `with_task`: there is a migration task that may be started.

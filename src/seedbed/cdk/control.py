@@ -111,7 +111,10 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         )
 
     def _rules(self) -> list[s3.LifecycleRule]:
-        """Return what goes from the bucket and when: nothing that a record names before the record itself."""
+        """Return what goes from the bucket and when: nothing that a record names before the record itself.
+
+        Releases, what they refer to and who approved them stay, in all their versions where the bucket has them.
+        """
         days = Duration.days(7 if is_ephemeral(self.environment) else 30)
         former = {"noncurrent_version_expiration": days} if self.environment.protected else {}
         kept = self.environment.record_days

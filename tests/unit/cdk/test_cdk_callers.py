@@ -33,7 +33,7 @@ def filled(value: Any, parameters: dict[str, Any]) -> Any:
 def test_the_policies_are_the_statements_that_calls_are_judged_by(
     synthesise: Synthesise, small: Callable[..., Path]
 ) -> None:
-    kinds = "read,run,deploy,approve,dev"
+    kinds = "read,run,deploy,release,approve,dev"
     made = synthesise(small(), environment="dev-ana", image=IMAGE, callers=kinds)
     stack = made["sample-dev-ana-seedbed-callers"]
     assert {"sample-dev-ana-seedbed-task", "sample-dev-ana-seedbed-control"} <= set(stack.depends)
@@ -53,9 +53,9 @@ def test_the_policies_are_the_statements_that_calls_are_judged_by(
         ephemeral=True,
     )
     found = stack.resources("IAM::ManagedPolicy")
-    assert len(found) == 4
+    assert len(found) == 5
     written = {name for each in made.values() for name in each.parameters()}
-    for policy in ("read", "run", "deploy", "approve"):
+    for policy in ("read", "run", "deploy", "release", "approve"):
         (made_,) = [each for key, each in found.items() if key.startswith(f"CallersPolicy{policy.title()}")]
         document = made_["Properties"]["PolicyDocument"]["Statement"]
         document = filled(document, stack.template["Parameters"])

@@ -30,6 +30,7 @@ ENTRIES = {
     "tests.soak.dynamodb_kill": "tests.soak.dynamodb_kill:main",
     "tests.soak.kill": "tests.soak.kill:main",
     "tests.support.probe": "tests.support.probe:main",
+    "tests.support.releases": "tests.support.releases:main",
 }
 DRIVERS = ("botocore.session", "neo4j", "postgast", "psycopg.sql", "rich.live", "rich.table")
 PROGRAMS = ("seedbed.__main__", "seedbed.cdk", "seedbed.pytest_plugin")  # not to be imported

@@ -20,10 +20,14 @@ _callers: dict[Cloud, Caller] = {}
 
 
 class Caller(Struct, frozen=True):
-    """Whose credentials these are; `arn` names the role or user."""
+    """Whose credentials these are; `arn` names the role or user.
+
+    `user_id`: what policies call `aws:userid`: the id of a user, or that of a role and the name of its session.
+    """
 
     account: str
     arn: str
+    user_id: str = ""
 
 
 def caller(cloud: Cloud) -> Caller:
@@ -67,4 +71,5 @@ def _asked(cloud: Cloud) -> Caller:
         answer = clients.call(cloud, "sts", "GetCallerIdentity", attempts=ATTEMPTS)
     except ClientError as error:
         raise faults.of_exception(error, cloud, action=action) from None
-    return Caller(str(answer.get("Account", "")), str(answer.get("Arn", "")))
+    told = (str(answer.get(each, "")) for each in ("Account", "Arn", "UserId"))
+    return Caller(*told)

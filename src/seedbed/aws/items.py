@@ -103,8 +103,12 @@ class Table:
         newest_first: bool = False,
         page: int = 0,
         attempts: int = clients.ATTEMPTS,
+        only: str = "",
     ) -> Iterator[dict[str, Any]]:
-        """Yield the items of `id_` from part `first` to `last`, in that order, a page of 1 MB (`page` items) a call."""
+        """Yield the items of `id_` from part `first` to `last`, in that order, a page of 1 MB (`page` items) a call.
+
+        `only`: the one attribute of each that is wanted.
+        """
         parameters = {
             "KeyConditionExpression": "#id = :id AND #part BETWEEN :first AND :last",
             "ExpressionAttributeNames": {"#id": "id", "#part": "part"},
@@ -113,6 +117,9 @@ class Table:
             "ScanIndexForward": not newest_first,
             **({"Limit": page} if page else {}),
         }
+        if only:
+            parameters["ProjectionExpression"] = f"#{only}"
+            parameters["ExpressionAttributeNames"] = {f"#{each}": each for each in ("id", "part", only)}
         while True:
             answer = self._call("Query", attempts, **parameters)
             yield from map(_plain, answer.get("Items", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,19 @@ _OTHERWISE = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict
 
 
 class Object(Struct, frozen=True):
-    """What an object holds, the ETag of that, and when it was read, by AWS's clock: to the second."""
+    """What an object holds, the ETag of that; when it was read, and written, by AWS's clock: to the second."""
 
     data: bytes
     etag: str
     at: datetime
+    written: datetime
+
+
+class Listed(Struct, frozen=True):
+    """An object that is there: its key, and how many bytes it has."""
+
+    key: str
+    size: int
 
 
 class Bucket(Struct, frozen=True):
@@ -58,7 +67,8 @@ class Bucket(Struct, frozen=True):
         try:
             answer = clients.call(self.cloud, SERVICE, "GetObject", Bucket=self.name, Key=key)
             date = answer["ResponseMetadata"]["HTTPHeaders"]["date"]
-            return Object(answer["Body"].read(), str(answer["ETag"]), parsedate_to_datetime(date))
+            at, written = parsedate_to_datetime(date), answer["LastModified"]
+            return Object(answer["Body"].read(), str(answer["ETag"]), at, written)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _MISSING:
                 return None
@@ -82,6 +92,23 @@ class Bucket(Struct, frozen=True):
                 return False
             raise self._named(error, "PutObject") from None
         return True
+
+    def below(self, prefix: str) -> Iterator[Listed]:
+        """Yield what is there whose key begins with `prefix`, in the order of the keys: what was written last, too."""
+        require_extras(EXTRA)
+        from botocore.exceptions import ClientError
+
+        where: dict[str, Any] = {"Bucket": self.name, "Prefix": prefix}
+        while True:
+            try:
+                answer = clients.call(self.cloud, SERVICE, "ListObjectsV2", **where)
+            except ClientError as error:
+                raise self._named(error, "ListObjectsV2") from None
+            for each in answer.get("Contents", ()):
+                yield Listed(str(each["Key"]), int(each["Size"]))
+            if not answer.get("IsTruncated"):
+                return
+            where["ContinuationToken"] = str(answer["NextContinuationToken"])
 
     def has(self, key: str) -> bool:
         """Return whether there is an object of that key."""

@@ -23,6 +23,10 @@ def acquire(path: Path, *, exclusive: bool, seconds: float) -> int | None:
     """
     # Readable only by its owner: whoever can open a lock file can take the lock. O_NOFOLLOW: never through a link.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return _locked(descriptor, exclusive=exclusive, seconds=seconds)
+
+
+def _locked(descriptor: int, *, exclusive: bool, seconds: float) -> int | None:
     operation = (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
     deadline = time.monotonic() + seconds
     try:
@@ -43,7 +47,23 @@ def acquire(path: Path, *, exclusive: bool, seconds: float) -> int | None:
 @contextmanager
 def holding(path: Path, *, exclusive: bool, seconds: float) -> Iterator[None]:
     """Hold the lock `path`. Raises TimeoutError after `seconds` without it."""
-    descriptor = acquire(path, exclusive=exclusive, seconds=seconds)
+    with _held(path, acquire(path, exclusive=exclusive, seconds=seconds), seconds):
+        yield
+
+
+@contextmanager
+def holding_directory(path: Path, *, seconds: float) -> Iterator[None]:
+    """Be the only one who holds the directory `path`: whoever may read it may, in files of several users, too.
+
+    Raises TimeoutError after `seconds`, OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with _held(path, _locked(descriptor, exclusive=True, seconds=seconds), seconds):
+        yield
+
+
+@contextmanager
+def _held(path: Path, descriptor: int | None, seconds: float) -> Iterator[None]:
     if descriptor is None:
         raise TimeoutError(f"{path} was locked by another process for {seconds:g} s")
     try:

@@ -47,11 +47,11 @@ def read(archive: tarfile.TarFile) -> Iterator[Member]:
             raise Foreign("it is too large")
         name = PurePosixPath(header.name)
         if not header.isreg():
-            raise Foreign(f"{header.name} is no file")
+            raise Foreign(f"{header.name!a} is no file")
         if name.is_absolute() or not name.parts or ".." in name.parts or "\\" in header.name:
-            raise Foreign(f"{header.name} leads out of it")
+            raise Foreign(f"{header.name!a} leads out of it")
         if name in seen:
-            raise Foreign(f"it has {header.name} twice")
+            raise Foreign(f"it has {header.name!a} twice")
         seen.add(name)
         source = archive.extractfile(header)
         assert source is not None

@@ -166,7 +166,7 @@ class DirectoryStore:
             yield
         except TimeoutError as error:
             raise Busy(
-                f"the releases of {self.environment} are written by somebody else",
+                f"the releases of {self.environment} are being written by another process",
                 because=str(error),
                 try_="run the command again",
             ) from None

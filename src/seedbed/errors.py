@@ -104,6 +104,8 @@ _TAKES_ENVIRONMENT = frozenset(
         "runs list",
         "runs stop",
         "seed",
+        "snapshot list",
+        "snapshot take",
         "status",
         "verify",
     }

@@ -39,15 +39,17 @@ from seedbed.model.event import (
 from seedbed.model.history import Owner
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.outcome import Outcome
-from seedbed.project import Project, Run, deploying, lifetimes
+from seedbed.project import Catalog, Project, Run, deploying, lifetimes
 from seedbed.remote import place
 from seedbed.remote.records import Listed
 from seedbed.report.progress import Progress
 from seedbed.testing import reference
+from seedbed.testing.reference.engine import MemoryEngine
 from seedbed.testing.reference.lease import MemoryLease
 from seedbed.testing.reference.sandbox import Server, embedded
 from seedbed.testing.reference.session import MemorySession
 from tests.support.documents import problems
+from tests.support.snapshots import KeptSnapshots
 from tests.unit.golden.report import samples
 
 MANIFEST = """
@@ -109,6 +111,14 @@ class Site:
         text = '[environments.shared-dev]\naccount = "222222222222"\nregion = "eu-central-1"\nbase = true\n'
         (self.root / "seedbed.toml").write_text(f"{MANIFEST}\n{text}", encoding="utf-8")
         self.patch.setattr("seedbed.cli.context.travels", lambda *_, **__: False)
+
+    def snapshots(self) -> None:
+        """Let the reference engine have a snapshot of release 1 that can be restored."""
+        self.applied()
+        kept = KeptSnapshots("shop/memory", takes=0)
+        kept.take(1, 1)
+        engine = type("WithSnapshots", (MemoryEngine,), {"snapshots": kept.reached})()
+        self.patch.setattr(Catalog, "engine", lambda *_: engine)
 
     def rows(self) -> None:
         self.migration(
@@ -533,6 +543,38 @@ CASES: dict[str, list[Case]] = {
             ("drop", "dev-ana", 0),
         )
     },
+    # The reference engine takes no snapshots: `tests/integration` has those that do.
+    "snapshot take": [
+        Case("-e dev-test -s shop --release 1", "snapshots", 0, "snapshots"),
+        Case("-e dev-test --release 1", "snapshots", 6),
+        Case("-e nowhere --release 1", "error", 2),
+    ],
+    "snapshot list": [
+        Case("-e dev-test -s shop", "snapshots", 0, "snapshots"),
+        Case("-e dev-test", "snapshots", 0),
+        Case("-e nowhere", "error", 2),
+    ],
+    "snapshot restore": [
+        Case("-e dev-test -s shop --release 1", "copy", 0, "snapshots"),
+        Case("-e dev-test -s shop --release 1 --dry-run", "copy", 0, "snapshots"),
+        Case("-e dev-test -s shop --release 2", "error", 3, "snapshots"),
+        Case("-e dev-test -s shop --release 1", "error", 3),
+        Case("-e dev-test --release 1", "error", 2),
+    ],
+    "snapshot drop": [
+        Case("-e dev-test -s shop --release 1", "copy", 0, "snapshots"),
+        Case("-e dev-test --release 1", "error", 2),
+    ],
+    "snapshot drill": [
+        Case("-e dev-test -s shop --release 1", "drill", 0, "snapshots"),
+        Case("-e dev-test --release 1", "drill", 3),
+        Case("-e nowhere --release 1", "error", 2),
+    ],
+    "snapshot delete": [
+        Case("-e dev-test -s shop --release 1 --yes", "snapshots", 0, "snapshots"),
+        Case("-e dev-test --release 1 --yes", "snapshots", 3),
+        Case("-e dev-test --release 1", "error", 2),
+    ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),

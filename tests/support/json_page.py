@@ -28,6 +28,7 @@ from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.sharing import SharesDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -89,6 +90,16 @@ def examples() -> dict[str, Document]:
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         UpDocument.of(samples.arrival(), "env up"),
         SharesDocument.of("shared-dev", samples.shares(), "share make"),
+        SnapshotsDocument.of(
+            "prod",
+            samples.snapshots()[:2],
+            (),
+            "snapshot take",
+            evidence=[each.evidence(0.0) for each in samples.snapshots()[:2]],
+            is_judged=True,
+        ),
+        CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored()),
+        DrillDocument.of("prod", 12, [samples.drill()], (), samples.DRILLED, "snapshot drill"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
         samples.image(),

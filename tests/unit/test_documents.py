@@ -29,6 +29,7 @@ from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.sharing import SharesDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -97,6 +98,22 @@ EVERY: list[Document] = [
     UpDocument.of(samples.arrival(), "env up"),
     SharesDocument.of("shared-dev", samples.shares(), "share make"),
     SharesDocument.of("shared-dev", [], "share list"),
+    SnapshotsDocument.of(
+        "prod",
+        samples.snapshots(),
+        samples.errors().errors,
+        "snapshot take",
+        copies=[samples.restored().copy],
+        evidence=[each.evidence(0.0) for each in samples.snapshots()],
+        is_judged=True,
+    ),
+    SnapshotsDocument.of("prod", (), (), "snapshot list"),
+    CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored()),
+    CopyDocument.of("prod", "user/postgres", "r12", "snapshot drop"),
+    DrillDocument.of(
+        "prod", 12, [samples.drill()], samples.errors().errors, samples.DRILLED, "snapshot drill"
+    ),
+    DrillDocument.of("prod", 12, (), (), samples.DRILLED, "snapshot drill"),
     UpDocument.of(samples.stopped_on_the_way(), "env up"),
     RunsDocument.of("staging", samples.runs(), "runs list"),
     RunsDocument.of("staging", (), "runs list"),

@@ -33,6 +33,7 @@ SAMPLES = {
     "plan": "plan.json",
     "out": "plan.json",
     "path": "plan.json",
+    "str(release)": "12",
     "plan.path": "plan.json",
     "written": "status",
     "services": "user",

@@ -20,6 +20,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
@@ -60,6 +61,7 @@ from seedbed.report.text.runs import runs_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.sharing import shares_text
+from seedbed.report.text.snapshots import copy_text, drill_text, snapshots_text
 from seedbed.report.text.status import status_text
 from seedbed.report.text.verification import verification_text
 from seedbed.report.text.verified import verified_text
@@ -181,6 +183,27 @@ PAGES: dict[str, Page] = {
     "costs-unpriced": cost_text(samples.costs_unpriced()),
     "up_in_part": up_text(UpDocument.of(samples.arrival(), "env up")),
     "shares": shares_text(SharesDocument.of("shared-dev", samples.shares(), "share make")),
+    "snapshots": snapshots_text(
+        SnapshotsDocument.of(
+            "prod",
+            samples.snapshots(),
+            samples.errors().errors,
+            "snapshot take",
+            copies=[samples.restored().copy],
+            evidence=[each.evidence(0.0) for each in samples.snapshots()],
+            is_judged=True,
+        )
+    ),
+    "snapshots_none": snapshots_text(SnapshotsDocument.of("prod", (), (), "snapshot list")),
+    "copy": copy_text(
+        CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored())
+    ),
+    "copy_dropped": copy_text(CopyDocument.of("prod", "user/postgres", "r12", "snapshot drop")),
+    "drill": drill_text(
+        DrillDocument.of(
+            "prod", 12, [samples.drill()], samples.errors().errors, samples.DRILLED, "snapshot drill"
+        )
+    ),
     "shares_none": shares_text(SharesDocument.of("shared-dev", [], "share list")),
     "up": up_text(UpDocument.of(samples.arrived(), "env up")),
     "up_stopped": up_text(UpDocument.of(samples.stopped_on_the_way(), "env up")),

@@ -39,6 +39,7 @@ COMMANDS = {
     "schema": ("schema", "Print the JSON Schema of seedbed.toml or of a --json document."),
     "seed": ("seed", "Load seeds: reference data, fixtures and, with --kind volume, volume data."),
     "share": ("share", "Make, list or drop what environments have on the servers of their base."),
+    "snapshot": ("snapshot", "Take, restore, try or delete snapshots of databases before a contract."),
     "status": ("status", "Show every migration of every database and its state."),
     "verify": ("verify", "Check that ids lead to rows of other databases, and that expectations hold."),
 }

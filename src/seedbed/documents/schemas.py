@@ -26,6 +26,7 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
@@ -47,6 +48,9 @@ _TYPES: tuple[type[Document], ...] = (
     UpDocument,
     CollectionDocument,
     SharesDocument,
+    SnapshotsDocument,
+    CopyDocument,
+    DrillDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

@@ -80,6 +80,7 @@ from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Refere
 from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.sharing import Share, ShareOutcome
+from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.verification import (
     ExpectationResult,
@@ -844,6 +845,61 @@ def shares() -> list[ShareOutcome]:
             error=Unreachable("no connection to the server", because="timeout expired", try_="try again"),
         ),
     ]
+
+
+def snapshots() -> list[Snapshot]:
+    """One that can be restored, one of which a part is gone, one that is being made."""
+    return [
+        Snapshot(
+            id="seedbed-shop-prod-user-r12",
+            database="user/postgres",
+            release=12,
+            state="available",
+            taken=1_793_440_800.0,
+            size=12_884_901_888,
+        ),
+        Snapshot(
+            id="seedbed-shop-prod-cart-r12",
+            database="cart/dynamodb",
+            release=12,
+            state="partial",
+            taken=1_793_440_801.0,
+            because="carts has no backup",
+            parts={"carts-prod": "", "history-prod": "arn:aws:dynamodb:eu-central-1:111111111111:table/x"},
+        ),
+        Snapshot(
+            id="seedbed-shop-prod-ai-r12", database="ai/opensearch", release=12, state="making", percent=40
+        ),
+    ]
+
+
+def restored() -> Restored:
+    copy = Copy(
+        database="user/postgres",
+        name="r12",
+        state="available",
+        place="cluster shop-prod-user-r12",
+        settings={"host": "shop-prod-user-r12.cluster-x.eu-central-1.rds.amazonaws.com"},
+    )
+    return Restored(snapshot=snapshots()[0], copy=copy, seconds=421.5, lost=("its readers",))
+
+
+DRILLED = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)
+
+
+def drill() -> Drill:
+    return Drill(
+        snapshot=snapshots()[0],
+        place="cluster shop-prod-user-r12-drill",
+        restoring=421.5,
+        checking=3.25,
+        cleaning=80.0,
+        checks=(
+            Check("identity", True, "bound to shop user/postgres prod"),
+            Check("rows", False, "orders has rows in the database, and none in the copy"),
+        ),
+        rows={"users": 12_400, "orders": 0},
+    )
 
 
 PYTHON = f"python:3.13-slim@sha256:{'b' * 64}"

@@ -1,0 +1,77 @@
+"""What an engine can do of which snapshots are taken and restored. Optional, like `capabilities`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+from seedbed.aws.cloud import Cloud
+from seedbed.engines.base import Session
+from seedbed.errors import Refused
+from seedbed.model.snapshot import Copy, Snapshot
+from seedbed.model.target import Target
+
+
+class TakenElsewhere(Refused):
+    """Snapshots of this very database are not seedbed's to take: its operator does that."""
+
+
+class Snapshots(Protocol):
+    """The snapshots of one database, and the copies that were restored from them.
+
+    Nothing waits: what asks for something is called again until it is done, and goes on from what it finds. So whoever
+    is killed in between, or does not hear an answer, has lost nothing. All raise Unavailable, Refused, StepFailed.
+    """
+
+    @property
+    def lost(self) -> Sequence[str]:
+        """What a copy does not have that the database has: "TTL of lessons"."""
+        ...
+
+    def listed(self) -> Sequence[Snapshot]:
+        """Return what is there, of all releases, the newest first."""
+        ...
+
+    def take(self, release: int, number: int) -> Snapshot:
+        """Ask for what is lacking of a snapshot, and return it as it is now."""
+        ...
+
+    def delete(self, snapshot: Snapshot) -> None:
+        """Delete it; nothing happens where it is gone."""
+        ...
+
+    def restore(self, snapshot: Snapshot, name: str) -> Copy:
+        """Ask for what is lacking of a copy beside the database, and return it as it is now.
+
+        Raises Refused where something else has its place.
+        """
+        ...
+
+    def copies(self) -> Sequence[Copy]:
+        """Return the copies that are there, also half made, by name."""
+        ...
+
+    def drop(self, name: str) -> bool:
+        """Ask that a copy goes, and return whether nothing is left of it."""
+        ...
+
+    def address(self, copy: Copy) -> object:
+        """Return the address of a copy, with the credentials of the database."""
+        ...
+
+    def counts(self, session: Session) -> Mapping[str, int]:
+        """Return how many rows each table has, or what the engine calls that, in a session on database or copy."""
+        ...
+
+
+@runtime_checkable
+class SupportsSnapshots(Protocol):
+    """An engine whose databases can be restored beside themselves, as they were before a release."""
+
+    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+        """Reach what keeps the snapshots of `target`. Raises TakenElsewhere, Unreachable.
+
+        `cloud`: the account and region of the environment, with the caller's credentials.
+        """
+        ...

@@ -1,0 +1,93 @@
+"""Snapshots, copies and drills, as pages."""
+
+from __future__ import annotations
+
+from seedbed.documents.snapshot import (
+    CopyDocument,
+    DrillDocument,
+    DrillEntry,
+    SnapshotEntry,
+    SnapshotsDocument,
+)
+from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
+from seedbed.report.text.errors import error_text
+from seedbed.support.phrases import count, duration, number
+
+_SIGNS = {
+    "available": ("✓", Style.GOOD),
+    "making": ("○", Style.CHANGE),
+    "partial": ("✗", Style.BAD),
+    "gone": ("○", Style.DIM),
+}
+
+
+def snapshots_text(document: SnapshotsDocument) -> Lines:
+    """Return the snapshots, one row each, the copies, what of databases is not known, and how many there are."""
+    rows: list[Row | Line] = []
+    for each in document.snapshots:
+        rows.append(row(_SIGNS[each.state], (each.database, Style.BOLD), each.id, each.state, _taken(each)))
+        if each.because:
+            rows.append(line((each.because, Style.BAD), indent=4))
+    page: Lines = [Table(tuple(rows)), line()] if rows else []
+    if document.copies:
+        copies = [
+            row((each.database, Style.BOLD), each.name, each.state, each.place) for each in document.copies
+        ]
+        page += [line("copies beside the databases:"), Table(tuple(copies), indent=2), line()]
+    page += [line(("✗ ", Style.BAD), each.text) for each in document.evidence if each.verdict == "bad"]
+    page += [line(("? ", Style.WARN), each.text) for each in document.evidence if each.verdict == "unknown"]
+    for error in document.errors:
+        page += error_text(error)
+    total = f"{document.environment}: {count(len(document.snapshots), 'snapshot')}"
+    return [*page, line((total, Style.BAD if document.exit_code else Style.BOLD))]
+
+
+def copy_text(document: CopyDocument) -> Lines:
+    """Return what is restored, or was, where it is, and what it lacks."""
+    if document.snapshot is None:
+        return [line((f"{document.database}: nothing is left of the copy {document.name}", Style.BOLD))]
+    verb = "would be restored" if document.dry_run else "is restored"
+    page: Lines = [line((f"{document.database}: {document.snapshot.id} {verb} beside it", Style.BOLD))]
+    if document.copy is not None:
+        took = duration(document.seconds or 0.0)
+        page.append(line((f"{document.copy.place}, in {took}", Style.PLAIN), indent=2))
+        page += [
+            line(f"{name} = {value}", indent=4) for name, value in sorted(document.copy.settings.items())
+        ]
+    page.append(line(f"as it was {_taken(document.snapshot)}; the database stays as it is", indent=2))
+    page += [line(("it lacks: ", Style.WARN), each, indent=2) for each in document.lost]
+    return page
+
+
+def drill_text(document: DrillDocument) -> Lines:
+    """Return what was checked of each copy, how long each part took, and whether all is well."""
+    page: Lines = []
+    for each in document.drills:
+        page += [*_drill(each), line()]
+    for error in document.errors:
+        page += error_text(error)
+    bad = sum(not one.passed for each in document.drills for one in each.checks)
+    total = f"{document.environment}: {count(len(document.drills), 'snapshot')} restored, {count(bad, 'check')} failed"
+    return [*page, line((total, Style.BAD if document.exit_code else Style.BOLD))]
+
+
+def _drill(drill: DrillEntry) -> Lines:
+    times = (
+        ("restored in", drill.restoring),
+        ("checked in", drill.checking),
+        ("cleaned up in", drill.cleaning),
+    )
+    rows = [
+        row(("✓", Style.GOOD) if each.passed else ("✗", Style.BAD), each.name, each.text)
+        for each in drill.checks
+    ]
+    return [
+        line((drill.database, Style.BOLD), f"  {drill.snapshot.id}"),
+        Table(tuple(rows), indent=2),
+        line(", ".join(f"{said} {duration(seconds)}" for said, seconds in times), indent=2),
+        *(line(f"{name}: {number(rows_)}", indent=4) for name, rows_ in sorted(drill.rows.items())),
+    ]
+
+
+def _taken(snapshot: SnapshotEntry) -> str:
+    return snapshot.taken or "at a time that is not known"

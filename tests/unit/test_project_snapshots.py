@@ -1,0 +1,160 @@
+"""Snapshots as the core takes, restores and tries them, from what an engine answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.engines.snapshots import TakenElsewhere
+from seedbed.errors import ExitCode, Interrupted, Refused
+from seedbed.execution.stopping import Stop
+from seedbed.model.platform import Database
+from seedbed.model.snapshot import Snapshot, known_id, snapshot_id
+from seedbed.project import snapshots
+from seedbed.project.snapshots import ReleaseSnapshots
+from tests.support.snapshots import KeptSnapshots
+
+SHOP = Database("shop", "memory", Path("services/shop/memory"))
+STOCK = Database("stock", "memory", Path("services/stock/memory"))
+
+
+class Site:
+    """Two databases and what keeps their snapshots; one may be missing."""
+
+    def __init__(self) -> None:
+        self.kept = {str(each.id): KeptSnapshots(str(each.id)) for each in (SHOP, STOCK)}
+        self.stop = Stop()
+        self.told: list[str] = []
+
+    @property
+    def snapshots(self) -> ReleaseSnapshots:
+        """What a process of its own would have: it knows nothing of an earlier one."""
+        found = ReleaseSnapshots(
+            cast(Any, self), cast(Any, SimpleNamespace(name="dev")), stop=self.stop, tell=self.told.append
+        )
+        cast(Any, found)._service = lambda target, _: self.service(target.id)
+        return found
+
+    def service(self, database: str) -> KeptSnapshots:
+        if database not in self.kept:
+            raise TakenElsewhere("its operator takes them")
+        return self.kept[database]
+
+    def open(self, _: object, databases: Any) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext([SimpleNamespace(id=str(each.id)) for each in databases])
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(snapshots, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.001)
+    return Site()
+
+
+def test_all_snapshots_are_asked_for_before_any_is_waited_for(site: Site) -> None:
+    results = site.snapshots.take([SHOP, STOCK], 12)
+    assert [each.evidence(0).verdict for each in results] == ["good", "good"]
+    assert site.told == [
+        "shop/memory: seedbed-shop-dev-shop-r12 is being made, 0 %",
+        "stock/memory: seedbed-shop-dev-shop-r12 is being made, 0 %",
+    ]
+
+
+def test_a_snapshot_is_taken_once_however_often_it_is_asked_for(site: Site) -> None:
+    first = site.snapshots.take([SHOP], 12)
+    assert site.snapshots.take([SHOP], 12) == first
+    assert len(site.kept["shop/memory"].there) == 1
+
+
+def test_one_that_is_too_old_is_taken_again_under_another_name_and_the_old_one_stays(site: Site) -> None:
+    site.snapshots.take([SHOP], 12)
+    (again,) = site.snapshots.take([SHOP], 12, max_age=60)
+    assert again.snapshot is not None
+    assert again.snapshot.id == "seedbed-shop-dev-shop-r12-2"
+    assert len(site.kept["shop/memory"].there) == 2
+    assert [each.snapshot for each in site.snapshots.look([SHOP], 12)] == [again.snapshot]
+
+
+def test_an_answer_that_was_lost_fails_one_database_and_the_next_call_finds_what_was_made(site: Site) -> None:
+    site.kept["shop/memory"].silent = 1
+    lost, good = site.snapshots.take([SHOP, STOCK], 12)
+    assert lost.evidence(0).verdict == "bad"
+    assert good.evidence(0).verdict == "good"
+    (found,) = site.snapshots.take([SHOP], 12)
+    assert found.snapshot is not None
+    assert len(site.kept["shop/memory"].there) == 1
+
+
+def test_what_seedbed_takes_no_snapshots_of_is_unknown_and_not_good(site: Site) -> None:
+    del site.kept["stock/memory"]
+    assert [each.evidence(0).verdict for each in site.snapshots.take([SHOP, STOCK], 12)] == [
+        "good",
+        "unknown",
+    ]
+
+
+def test_there_is_no_evidence_for_one_that_was_never_taken(site: Site) -> None:
+    (result,) = site.snapshots.look([SHOP], 12)
+    assert result.evidence(0).verdict == "bad"
+    assert "no snapshot of this release" in result.evidence(0).text
+
+
+@pytest.mark.parametrize("state", ["making", "partial", "gone"])
+def test_only_an_available_snapshot_is_good_and_can_be_restored(site: Site, state: Any) -> None:
+    site.snapshots.take([SHOP], 12)
+    kept = site.kept["shop/memory"]
+    kept.there = {name: replace(each, state=state) for name, each in kept.there.items()}
+    (result,) = site.snapshots.look([SHOP], 12)
+    assert result.evidence(0).verdict == "bad"
+    with pytest.raises(Refused, match="cannot be restored"):
+        site.snapshots.restore(SHOP, 12)
+    assert kept.made == {}
+
+
+def test_a_stop_ends_the_wait_and_the_same_call_goes_on(site: Site) -> None:
+    site.kept["shop/memory"].takes = 10_000
+    site.stop.request(ExitCode.TERMINATED)
+    with pytest.raises(Interrupted):
+        site.snapshots.take([SHOP], 12)
+    site.stop, site.kept["shop/memory"].takes = Stop(), 1
+    assert [each.evidence(0).verdict for each in site.snapshots.take([SHOP], 12)] == ["good"]
+
+
+def test_a_copy_is_restored_under_the_name_of_its_release_and_taken_away_again(site: Site) -> None:
+    site.snapshots.take([SHOP], 12)
+    restored = site.snapshots.restore(SHOP, 12)
+    assert (restored.copy.name, restored.copy.state) == ("r12", "available")
+    assert restored.lost == ("its readers",)
+    site.snapshots.drop(SHOP, "r12")
+    assert site.kept["shop/memory"].made == {}
+
+
+def test_what_is_deleted_is_told_as_gone(site: Site) -> None:
+    site.snapshots.take([SHOP], 12)
+    (result,) = site.snapshots.delete([SHOP], 12)
+    assert result.snapshot is not None
+    assert result.snapshot.state == "gone"
+    assert result.evidence(0).verdict == "bad"
+    assert site.snapshots.delete([SHOP], 12)[0].snapshot is None
+
+
+def test_names_of_snapshots_are_read_back_and_those_of_others_are_not() -> None:
+    name = snapshot_id("my_shop", "prod", "user", 12, 2)
+    assert name == "seedbed-my-shop-prod-user-r12-2"
+    assert known_id("my_shop", "prod", "user", name) == (12, 2)
+    assert known_id("my_shop", "prod", "user", snapshot_id("my_shop", "prod", "user", 7)) == (7, 1)
+    assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-user-r12-final") is None
+    assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-users-r12") is None
+
+
+def test_age_counts_only_where_somebody_says_how_old_it_may_be() -> None:
+    one = Snapshot(id="x", database="shop/memory", release=1, state="available", taken=100.0)
+    assert not one.is_older(1_000_000.0, 0)
+    assert one.is_older(161.0, 60)
+    assert not one.is_older(160.0, 60)

@@ -131,18 +131,29 @@ class Account:
         return getattr(made, operation)(**parameters)
 
     def stack(
-        self, name: str, *services: str, platform: str = "", engine: str = "dynamodb", **options: Any
+        self,
+        name: str,
+        *services: str,
+        platform: str = "",
+        engine: str = "dynamodb",
+        base: str = "shared-dev",
+        **options: Any,
     ) -> None:
+        """Make stacks of an environment that read from `base`."""
         for service in services or ("user",):
             stack = f"{platform or self.platform}-{name}-{service}-{engine}"
             parameter = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}
             parameter["Properties"]["Name"] = f"/made/{stack}"  # type: ignore[index]
             tags = stack_tags(platform or self.platform, name)
+            where = f"/{self.platform}/{base}/seedbed/control/table"
+            read = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": where}
             self.ask(
                 "cloudformation",
                 "create_stack",
                 StackName=stack,
-                TemplateBody=json.dumps({"Resources": {"One": parameter}}),
+                TemplateBody=json.dumps(
+                    {"Parameters": {"Read": read} if base else {}, "Resources": {"One": parameter}}
+                ),
                 Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
                 **options,
             )
@@ -496,8 +507,8 @@ def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment
 
 @pytest.mark.slow
 def test_what_was_moved_into_a_base_is_judged_by_its_former_record_too(account: Account) -> None:
-    account.stack("dev-ana")
-    account.stack("dev-ana", "seedbed", engine="control")
+    account.stack("dev-ana", base="")
+    account.stack("dev-ana", "seedbed", engine="control", base="")
     stack = f"{account.platform}-dev-ana-seedbed-control"
     account.record("dev-ana", marked=DAY + 60)
     name = f"former-{account.platform}"
@@ -514,6 +525,41 @@ def test_what_was_moved_into_a_base_is_judged_by_its_former_record_too(account: 
     former.table.update("environment#dev-ana", "about", "SET #used = :used", used=former.now() - 10 * DAY)
     assert account.collected()["dev-ana"].done == "collected"
     assert account.environments() == set()
+
+
+@pytest.mark.slow
+def test_what_another_manifest_may_know_better_is_kept_by_an_older_one(account: Account) -> None:
+    """The manifest in the image of a base is not that of whoever declared an environment since."""
+    records = account.records
+    account.stack(
+        "dev-new", base=""
+    )  # its pattern is a newer one: in no base, so that its use is written down nowhere
+    put_facts(account.world.cloud, account.platform, "shared-too", {"control": {"table": "t", "bucket": "t"}})
+    account.stack("dev-other", base="shared-too")
+    account.record("dev-other", marked=DAY + 60)  # from before it was moved
+    account.stack("dev-long")
+    records.touch("dev-long", Use(CALLER, "apply", declared_ttl=30 * DAY))
+    account.record("dev-long", marked=DAY + 60)
+    account.stack("dev-short")
+    records.touch("dev-short", Use(CALLER, "apply", declared_ttl=0.5 * DAY))
+    account.record("dev-short", used=2 * DAY, marked=DAY + 60)
+    account.stack("exp-1")
+    found = {name: (each.prospect.fate, each.done) for name, each in account.collected().items()}
+    assert found == {
+        "dev-new": ("kept", ""),
+        "dev-other": ("kept", ""),
+        "dev-long": ("used", ""),
+        "dev-short": ("used", ""),
+        "exp-1": ("kept", ""),
+    }
+    assert account.environments() == found.keys()
+    told = account.call("env", "gc", "--yes")
+    for name, why in (
+        ("dev-new", "none of its stacks says that it lies in its base"),
+        ("dev-other", "its stacks lie in shared-too, where it is not declared"),
+        ("exp-1", "the manifest declares no environment of that name"),
+    ):
+        assert any(line.startswith(name) and why in line for line in told.out.splitlines()), told.everything
 
 
 @pytest.mark.slow

@@ -79,6 +79,16 @@ def recorded(**more: Any) -> EnvironmentRecord:
         (moved(recorded(keep=True)), "kept", "to be kept by its record"),
         (moved(RECORD), "due", "over"),
         (moved(RECORD, record=None), "uncounted", "no record"),
+        # What another manifest may know better: that of the base's image is not the newest one.
+        (found(None, bases=()), "kept", "none of its stacks says"),
+        (found(None, bases=("shared-dev",)), "uncounted", "no record"),
+        (found(recorded(marked=1), bases=()), "due", "over"),
+        (found(recorded(marked=1), bases=("other",)), "kept", "lie in other"),
+        (
+            found(recorded(marked=1), environment=replace(ANA, base=""), bases=("other",)),
+            "kept",
+            "lie in other",
+        ),
     ],
 )
 def test_what_becomes_of_it(there: Inhabited, fate: str, because: str) -> None:
@@ -110,5 +120,15 @@ def test_an_end_is_the_later_of_the_last_use_and_what_was_said() -> None:
     assert recorded(used=NOW, until=NOW + 60).ends(TTL) == NOW + TTL
     assert recorded(used=NOW, ttl=3600.0).ends(TTL) == NOW + 3600
     assert recorded(used=NOW).ends(0.0) == 0.0
+    # Of two manifests either may be the older one: the longer time counts.
+    assert recorded(used=NOW, declared_ttl=30 * DAY).ends(TTL) == NOW + 30 * DAY
+    assert recorded(used=NOW, declared_ttl=60.0).ends(TTL) == NOW + TTL
+    assert (
+        recorded(used=NOW, declared_ttl=0.0).ends(TTL)
+        == recorded(used=NOW, declared_ttl=TTL).ends(0.0)
+        == 0.0
+    )
+    assert recorded(used=NOW, declared_ttl=0.0, until=NOW + 60).ends(TTL) == NOW + TTL
+    assert recorded(used=NOW, declared_ttl=30 * DAY, ttl=60.0).ends(TTL) == NOW + 60
     # Without a ttl an end that was said waits for a day without a use.
     assert recorded(used=NOW, until=NOW + 60).ends(0.0) == NOW + DAY

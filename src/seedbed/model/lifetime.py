@@ -23,7 +23,8 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
     """What is written down of one environment.
 
     `owner`: ARN of who used it first; `by`: of who used it last, by which `command`. `until`: what an extension said;
-    0: none did. `ttl`: what was said for this environment alone; 0: as it is declared. `keep`: it is never collected.
+    0: none did. `ttl`: what was said for this environment alone; 0: as it is declared. `declared_ttl`: what the
+    manifest of who used it last declares, 0: for ever; None where that is not known. `keep`: it is never collected.
     `marked`: since when it is to be collected; 0: it is not. `taken`: when the one whose token `taker` is began to
     collect it; 0: none did. `commit`, `branch`: of the checkout that it was used from last.
     """
@@ -36,6 +37,7 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
     used: float = 0.0
     until: float = 0.0
     ttl: float = 0.0
+    declared_ttl: float | None = None
     keep: bool = False
     marked: float = 0.0
     taken: float = 0.0
@@ -51,12 +53,15 @@ class EnvironmentRecord(Struct, frozen=True, kw_only=True):
     def ends(self, declared: float) -> float:
         """Return when it ends: once its time is over since the last use, and its last extension; 0: never.
 
-        `declared`: the ttl of the manifest, in seconds.
+        `declared`: the ttl of the manifest, in seconds. Where that of who used it last has another one, the longer one
+        counts: either may be the older manifest.
         """
-        ttl = self.ttl or declared
-        if not ttl and not self.until:
+        said = [self.ttl] if self.ttl else [declared]
+        if not self.ttl and self.declared_ttl is not None:
+            said.append(self.declared_ttl)
+        if not (all(said) or self.until):
             return 0.0
-        return max(self.until, self.used + (ttl or DAY))
+        return max(self.until, self.used + max(each or DAY for each in said))
 
 
 class Inhabited(Struct, frozen=True, kw_only=True):
@@ -67,8 +72,9 @@ class Inhabited(Struct, frozen=True, kw_only=True):
     of them whose termination protection is on. `left`: what lies in a base for it, each as a text. `recorded`: whether
     there is a table that could have its record. `under_way`: a run that is carried out there now, as a text.
 
-    `former_stack`: a stack of its own for records, of one that lies in a base: whoever has not heard that it was moved
-    there writes its use down in that. `former`: its record there; None where it has none, or that cannot be read.
+    `bases`: those that its stacks read of; None where that was not looked at. `former_stack`: a stack of its own for
+    records, of one that lies in a base: whoever has not heard that it was moved there writes its use down in that.
+    `former`: its record there; None where it has none, or that cannot be read.
     """
 
     name: str
@@ -80,6 +86,7 @@ class Inhabited(Struct, frozen=True, kw_only=True):
     record: EnvironmentRecord | None = None
     recorded: bool = True
     under_way: str = ""
+    bases: tuple[str, ...] | None = None
     former_stack: str = ""
     former: EnvironmentRecord | None = None
 
@@ -121,6 +128,8 @@ def prospect(found: Inhabited, now: float, *, protected: str = "") -> Prospect:
     if found.former_stack and (by_former := _by_former(found, now)):
         return by_former
     if not found.is_left_behind:
+        if record is None and _may_be_recorded_elsewhere(found):
+            return Prospect("kept", "it has no record, and none of its stacks says that it lies in its base")
         if record is None:
             return Prospect("uncounted", "it has no record of its use: its time begins now")
         if now < found.ends:
@@ -145,6 +154,11 @@ def _by_former(found: Inhabited, now: float) -> Prospect | None:
     return Prospect("used", f"its time is not over by its record {where}", ends) if now < ends else None
 
 
+def _may_be_recorded_elsewhere(found: Inhabited) -> bool:
+    """Return whether another manifest may have an environment elsewhere: then its use is written down there."""
+    return found.environment is not None and bool(found.environment.base) and found.bases == ()
+
+
 def _kept(found: Inhabited, protected: str) -> str:
     """Return why an environment is never collected, empty where it may be."""
     environment = found.environment
@@ -154,6 +168,8 @@ def _kept(found: Inhabited, protected: str) -> str:
         return "it is not ephemeral"
     if found.elsewhere:
         return "it is declared in another account, region or base"
+    if others := [each for each in found.bases or () if each != environment.base]:
+        return f"its stacks lie in {others[0]}, where it is not declared"
     if protected:
         return f"its account holds {protected}, which is protected"
     if not found.recorded:

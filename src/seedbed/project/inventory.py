@@ -19,15 +19,16 @@ from seedbed.aws.faults import Denied
 from seedbed.aws.identity import require_account
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
+from seedbed.deployment.reading import reads
 from seedbed.deployment.stacks import Stacks, StackStatus
 from seedbed.documents.inventory import ThereEntry
 from seedbed.engines.sharing import SharedServer
-from seedbed.errors import UsageError
+from seedbed.errors import Refused, UsageError
 from seedbed.manifest.environments import environment as declared
 from seedbed.manifest.environments import is_pattern
 from seedbed.model.environment import Environment, is_dev_name
 from seedbed.model.lifetime import EnvironmentRecord, Inhabited, Prospect, prospect
-from seedbed.model.names import login_secrets, stack_name, stack_tags
+from seedbed.model.names import RESERVED, login_secrets, stack_name, stack_tags
 from seedbed.model.platform import Platform
 from seedbed.model.sharing import Share
 from seedbed.project.targets import Targets
@@ -203,6 +204,7 @@ class Inventory:
             record=self._record(name, records, listed.get(base)),
             recorded=records is not None,
             under_way=run or (self._under_way(name, environment) if records is not None else ""),
+            bases=self._bases_of(name, stacks) if base and self.closely else None,
             former_stack=former_stack,
             former=former,
         )
@@ -227,6 +229,19 @@ class Inventory:
         with suppress(UsageError, Denied):  # it is half gone; another's parameters are not for every caller
             return self._records(environment)
         return None
+
+    def _bases_of(self, name: str, stacks: Sequence[StackStatus]) -> tuple[str, ...]:
+        """Return the base that the stacks of an environment read of, if they do; the first one that does tells it."""
+        task = stack_name(self.platform.name, name, RESERVED, "task")  # what reads most is asked first
+        for each in sorted(stacks, key=lambda one: one.name != task):
+            template = None
+            with suppress(Refused):  # another app's: no JSON, or a name that the base's task has no right to
+                template = self.stacks.template(each.name)
+            parts = [where.split("/") for where in reads(template).values()]
+            bases = {at[2] for at in parts if at[:2] == ["", self.platform.name] and at[3:4] == [RESERVED]}
+            if found := bases - {name}:
+                return tuple(sorted(found))
+        return ()
 
     def _former(
         self, name: str, stacks: Sequence[StackStatus], environment: Environment | None

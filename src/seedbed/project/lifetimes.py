@@ -42,7 +42,7 @@ def touch(targets: Targets, environment: Environment, command: str, *, ttl: floa
     commit, branch = checkout(targets.catalog.platform.root)
     name = environment.name
     known = records.about(name)
-    now = records.touch_known(name, known, Use(who, command, commit, branch), ttl=ttl)
+    now = records.touch_known(name, known, Use(who, command, commit, branch, environment.ttl), ttl=ttl)
     return Touched(known, now or known or EnvironmentRecord(name=name))
 
 

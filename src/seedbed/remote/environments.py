@@ -27,12 +27,16 @@ _FREE = {"marked": 0.0, "taken": 0.0, "taker": ""}  # of what is not to be colle
 
 
 class Use(Struct, frozen=True):
-    """Who uses an environment: an ARN; by which command, and from which commit of which branch, where that is known."""
+    """Who uses an environment: an ARN; by which command, and from which commit of which branch, where that is known.
+
+    `declared_ttl`: seconds for which it stays by the user's manifest, 0: for ever; None: not known.
+    """
 
     by: str
     command: str = ""
     commit: str = ""
     branch: str = ""
+    declared_ttl: float | None = None
 
 
 class Environments:
@@ -207,6 +211,7 @@ class Environments:
 
 def _is_news(known: EnvironmentRecord, use: Use, now: float) -> bool:
     is_other = bool(use.commit) and use.commit != known.commit
+    is_other = is_other or use.declared_ttl not in {None, known.declared_ttl}
     return bool(known.marked or known.taken) or is_other or now - known.used >= ANEW
 
 

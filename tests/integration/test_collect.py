@@ -488,6 +488,7 @@ def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment
         account.record("dev-ben", used=0)
         told = {
             "SEEDBED_ENV": "shared-dev",
+            "SEEDBED_CONTROL_TABLE": account.records.table.name,
             "SEEDBED_DB_HOST": HERE,
             "SEEDBED_DB_PORT": str(server.port),
             "SEEDBED_DB_NAME": "postgres",
@@ -638,6 +639,9 @@ def test_the_command_shows_asks_and_collects(account: Account) -> None:
     unasked = account.call("env", "gc")
     assert (unasked.code, "confirm it with --yes" in unasked.err) == (3, True), unasked.everything
     assert account.environments() == {"dev-ana", "dev-ben"}
+    # On a laptop the variable selects an environment: it does not make it the task of a base, with its servers.
+    selected = account.call("env", "gc", "--dry-run", env={"SEEDBED_ENV": "shared-dev"})
+    assert (selected.code, selected.out) == (0, dry.out), selected.everything
     manifest = account.root / "seedbed.toml"
     far = '[environments."dev-far-*"]\naccount = "777777777777"\nregion = "eu-central-1"\nephemeral = true\n'
     manifest.write_text(manifest.read_text() + far)
@@ -647,3 +651,27 @@ def test_the_command_shows_asks_and_collects(account: Account) -> None:
     done = {each["there"]["environment"]: each["done"] for each in ran.document["environments"]}
     assert done == {"dev-ana": "collected", "dev-ben": ""}
     assert account.environments() == {"dev-ben"}
+
+
+@pytest.mark.slow
+def test_a_second_region_is_collected_by_whoever_may_and_passed_over_by_the_task_of_a_base(
+    account: Account,
+) -> None:
+    manifest = account.root / "seedbed.toml"
+    far = '[environments."dev-far-*"]\naccount = "{}"\nregion = "eu-west-1"\nephemeral = true\n'
+    manifest.write_text(manifest.read_text() + far.format(account.world.account))
+    account.stack("dev-ana")
+    account.record("dev-ana", used=0)
+    inside = {"SEEDBED_ENV": "shared-dev", "SEEDBED_CONTROL_TABLE": account.records.table.name}
+    (account.root / "services/user/postgres/migrations").rmdir()
+    (account.root / "services/user/postgres").rmdir()
+    manifest.write_text(
+        manifest.read_text().replace("[services.user.postgres]\n", "")
+    )  # no server to be reached
+    ran = account.call("env", "gc", "--yes", "--json", env=inside)
+    (passed,) = ran.document["errors"]
+    assert (ran.code, passed["kind"]) == (0, "WrongRegion"), ran.everything
+    assert "eu-west-1" in passed["error"]
+    assert [each["there"]["environment"] for each in ran.document["environments"]] == ["dev-ana"]
+    by_hand = account.call("env", "gc", "--yes", "--json")
+    assert (by_hand.code, by_hand.document["errors"]) == (0, []), by_hand.everything

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from seedbed.aws import secrets
 from seedbed.aws.cloud import Cloud
+from seedbed.aws.faults import WrongRegion
 from seedbed.deployment import deleting
 from seedbed.deployment import destroy as destruction
 from seedbed.deployment.child import StopSignal
@@ -28,7 +29,7 @@ from seedbed.manifest.environments import environment as declared
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener, TargetFailed
 from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
-from seedbed.model.names import CONTROL_ENVIRONMENT, stack_name, stack_tags
+from seedbed.model.names import CONTROL_ENVIRONMENT, CONTROL_TABLE, stack_name, stack_tags
 from seedbed.project.inventory import Found, Inventory, protected_beside
 from seedbed.project.shares import Shares
 from seedbed.project.targets import Targets
@@ -55,19 +56,28 @@ class Collected(Struct, frozen=True):
 def reached(targets: Targets, where: Environment) -> Iterator[Sequence[SharedServer]]:
     """Yield the shared servers, where `where` is declared, that this process reaches: the task of a base does its own.
 
-    Raises Unreachable where one does not answer: what lies on it would be forgotten.
+    Raises Unreachable where one does not answer: what lies on it would be forgotten; WrongRegion in the task of a base
+    in another region of the account, which has no rights there.
     """
     base = _base_of_task(targets)
-    if base is None or (base.account, base.region) != (where.account, where.region):
+    if base is None or base.account != where.account:
         yield ()
         return
+    if base.region != where.region:
+        raise WrongRegion(
+            f"{where.region} of account {where.account} is not collected from here",
+            because=f"the task of {base.name} may collect in {base.region} alone",
+            try_="have a base there collect, or run env gc as an administrator",
+        )
     shares = Shares(targets, base)
     with ExitStack() as servers:
         yield [servers.enter_context(shares.server(each)) for each in shares.engines]
 
 
 def _base_of_task(targets: Targets) -> Environment | None:
-    """Return the base whose task this process is, None elsewhere."""
+    """Return the base whose task this process is, None elsewhere: there the same variable only selects one."""
+    if not targets.environ.get(CONTROL_TABLE):
+        return None
     name = targets.environ.get(CONTROL_ENVIRONMENT, "")
     with suppress(UsageError):
         environment = declared(targets.catalog.platform, name)

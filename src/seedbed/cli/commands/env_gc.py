@@ -106,13 +106,13 @@ def _collected(
 
 
 def _is_others(error: SeedbedError, seen: int) -> bool:
-    """Return whether it says of an account, beside those that were seen, that the credentials are not of it.
+    """Return whether it says of an account or region, beside those that were seen, that others collect there.
 
-    That one is collected by somebody else: the task of a base is in its own account alone.
+    The task of a base has credentials of its own account, and rights in its own region.
     """
-    from seedbed.aws.faults import WrongAccount
+    from seedbed.aws.faults import WrongAccount, WrongRegion
 
-    return seen > 0 and isinstance(error, WrongAccount)
+    return seen > 0 and isinstance(error, WrongAccount | WrongRegion)
 
 
 def _ask(context: CommandContext, found: Sequence[CollectedEntry]) -> None:

@@ -1,0 +1,183 @@
+"""How the record of a release changes: who takes a step, how it ends, and what can be done next.
+
+Pure: each function returns the next revision, which the store takes only if nobody wrote another one meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from seedbed.errors import Busy, LeaseLost, Refused
+from seedbed.model.release import Choice, Evidence, Identity, Release, ReleaseState, Step, StepName
+from seedbed.planning.people import shown
+from seedbed.planning.release_gates import Facts, gates, require_open, worn_out
+from seedbed.support.phrases import duration
+
+SILENCE = 30.0  # seconds without a heartbeat, by the store's clock, after which a step may be taken over
+
+
+def claim(release: Release, name: StepName, token: str, facts: Facts) -> Release:
+    """Return `release` with its step `name` being taken by the caller, from where it was left.
+
+    Raises Refused or GateClosed while a gate is closed, Busy while somebody else takes it.
+    """
+    step = release.step(name)
+    if step.is_over:
+        raise Refused(f"{name} of release {release.number} is {step.state}", because=step.because)
+    require_open(release, name, gates(release, name, facts))
+    if step.state == "running" and step.token != token and not is_silent(step, facts.now):
+        raise Busy(
+            f"{name} of release {release.number} is being taken",
+            because=f"by {shown(step.by) if step.by else 'somebody'}, heard of {_ago(step, facts.now)}",
+            try_="wait for it, or look at it again",
+        )
+    taken = replace(
+        step,
+        state="running",
+        token=token,
+        by=facts.caller,
+        began=step.began or facts.now,
+        beat=facts.now,
+        ended=0.0,
+        because="",
+    )
+    return _with(release, taken)
+
+
+def is_silent(step: Step, now: float) -> bool:
+    """Return whether whoever takes a step was not heard of for so long that another may take it over."""
+    return step.state == "running" and now - step.beat > SILENCE
+
+
+def beat(release: Release, name: StepName, token: str, now: float) -> Release:
+    """Return `release` with its step heard of. Raises LeaseLost where somebody else takes it by now."""
+    return _with(release, replace(_held(release, name, token), beat=now))
+
+
+def carried_out(
+    release: Release, name: StepName, token: str, now: float, command: str, evidence: Sequence[Evidence] = ()
+) -> Release:
+    """Return `release` with a command of its step carried out to its end, and what that showed."""
+    step = _held(release, name, token)
+    commands = (*step.commands, command)
+    return _with(release, replace(step, beat=now, commands=commands, evidence=(*step.evidence, *evidence)))
+
+
+def finish(
+    release: Release, name: StepName, token: str, now: float, evidence: Sequence[Evidence] = ()
+) -> Release:
+    """Return `release` with its step done. Raises LeaseLost where somebody else takes it by now."""
+    step = _held(release, name, token)
+    return _with(
+        release,
+        replace(step, state="done", token="", beat=now, ended=now, evidence=(*step.evidence, *evidence)),
+    )
+
+
+def fail(
+    release: Release,
+    name: StepName,
+    token: str,
+    now: float,
+    because: str,
+    evidence: Sequence[Evidence] = (),
+) -> Release:
+    """Return `release` with its step failed; it may be taken again, behind the commands that ended."""
+    step = _held(release, name, token)
+    return _with(
+        release,
+        replace(
+            step,
+            state="failed",
+            token="",
+            beat=now,
+            ended=now,
+            because=because,
+            evidence=(*step.evidence, *evidence),
+        ),
+    )
+
+
+def again(release: Release, facts: Facts) -> Release | None:
+    """Return `release` with the step to be taken again whose evidence is too old for the contract; None for none."""
+    name = worn_out(release, facts)
+    if name is None:
+        return None
+    return _with(release, Step(name=name, evidence=release.step(name).evidence, because="taken again"))
+
+
+def end(release: Release, state: ReleaseState, by: Identity, now: float, because: str = "") -> Release:
+    """Return `release` as it ends. Raises Refused where it has ended, or cannot end so; Busy while a step is taken."""
+    if release.state != "open":
+        raise Refused(
+            f"release {release.number} of {release.environment} is {release.state}", because=release.because
+        )
+    for step in release.steps:
+        if step.state == "running" and step.name is not StepName.CLOSE and not is_silent(step, now):
+            raise Busy(
+                f"release {release.number} is under way",
+                because=f"{step.name} is being taken by {shown(step.by) if step.by else 'somebody'}",
+                try_="wait for it",
+            )
+    if reason := _cannot_end(release, state):
+        raise Refused(f"release {release.number} cannot be {state}", because=reason)
+    return replace(
+        release, state=state, ended=now, ended_by=by, because=because, revision=release.revision + 1
+    )
+
+
+def _cannot_end(release: Release, state: ReleaseState) -> str:
+    current = release.current
+    if state == "closed" and current is not None and current.name is not StepName.CLOSE:
+        return f"{current.name} is not done"
+    if state in ("returned", "superseded") and release.step(StepName.CONTRACT).began:
+        return "its contract has begun, and what that removed is gone"
+    return ""
+
+
+def choices(release: Release, facts: Facts) -> tuple[Choice, ...]:
+    """Return what can be done with a release now; what cannot be done says why."""
+    return tuple(_choices(release, facts))
+
+
+def _choices(release: Release, facts: Facts) -> Iterator[Choice]:
+    if release.state != "open":
+        return
+    current = release.current
+    if current is not None:
+        closed = [each for each in gates(release, current.name, facts) if not each.is_open]
+        because = "; ".join(f"{each.name}: {each.because}" for each in closed)
+        if current.state == "running" and not is_silent(current, facts.now):
+            because = f"{shown(current.by) if current.by else 'somebody'} takes it now"
+        what = f"take {current.name}{' again' if current.began else ''}"
+        yield Choice(verb="next", what=what, hint="", because=because)
+        wanted = facts.rules.approvals.get(current.name, 0)
+        if wanted and any(each.name in ("approvals", "readers", "snapshot") for each in closed):
+            yield Choice(verb="approve", what=f"approve {current.name}", hint="")
+    begun = release.step(StepName.CONTRACT).began
+    gone = "the contract has begun: what it removed comes back from a snapshot alone" if begun else ""
+    yield Choice(verb="back", what="go back to the version before", hint="", because=gone)
+    yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint="")
+
+
+def _held(release: Release, name: StepName, token: str) -> Step:
+    step = release.step(name)
+    if step.state != "running" or step.token != token:
+        who = f" by {shown(step.by)}" if step.by and step.token else ""
+        raise LeaseLost(
+            f"{name} of release {release.number} was taken over{who}",
+            because=f"it was not heard of for more than {duration(SILENCE)}",
+            try_="look at the release",
+        )
+    return step
+
+
+def _with(release: Release, step: Step) -> Release:
+    steps = tuple(step if each.name is step.name else each for each in release.steps)
+    return replace(release, steps=steps, revision=release.revision + 1)
+
+
+def _ago(step: Step, now: float) -> str:
+    return f"{duration(max(0.0, now - step.beat))} ago"

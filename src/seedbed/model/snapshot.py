@@ -12,11 +12,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from seedbed.model.release import Evidence
+from seedbed.model.release import SNAPSHOT, Evidence
 from seedbed.support.phrases import duration, listed, moment
 
 SnapshotState = Literal["making", "available", "partial", "gone"]
-KIND = "snapshot"  # of evidence
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):
@@ -44,7 +43,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def evidence(self, at: float) -> Evidence:
         """Return what shows that it can be restored, or that it cannot: as it was described `at`."""
         said = f"{self.database}: {self.id} {self._said()}"
-        return Evidence(KIND, "good" if self.state == "available" else "bad", said, at)
+        verdict: Literal["good", "bad"] = "good" if self.state == "available" else "bad"
+        return Evidence(SNAPSHOT, verdict, said, at, about=self.database, since=self.taken)
 
     def _said(self) -> str:
         match self.state:
@@ -114,7 +114,7 @@ class Drill(Struct, frozen=True, kw_only=True):
 
 def unknown(database: str, because: str, at: float) -> Evidence:
     """Return the evidence of a database of which seedbed takes no snapshots."""
-    return Evidence(KIND, "unknown", f"{database}: {because}", at)
+    return Evidence(SNAPSHOT, "unknown", f"{database}: {because}", at, about=database)
 
 
 def snapshot_id(platform: str, environment: str, service: str, release: int, number: int = 1) -> str:

@@ -9,8 +9,8 @@ from seedbed.model.release import Approval, Identity
 
 # Names of sessions that programs choose: they are the same for many people, or other ones each time.
 _GENERIC = re.compile(
-    r"githubactions|gitlab.*|aws-?codebuild.*|codepipeline.*|botocore-session-.*|aws-?cli-session.*|aws-go-sdk-.*"
-    r"|aws-sdk-.*|i-[0-9a-f]{8,}|[0-9a-f]{16,}|[0-9.:-]*|session.*|default|seedbed.*",
+    r"githubactions|(?:build|default|deploy|gitlab|pipeline|release|runner|session|seedbed).*"
+    r"|.*?(?=[a-f]*[0-9])[0-9a-f]{8,}.*|[0-9.:-]*",  # of a time, an instance, a build
     re.IGNORECASE,
 )
 

@@ -25,6 +25,7 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.release import ReleaseDocument, ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.sharing import SharesDocument
@@ -35,7 +36,7 @@ from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
 from seedbed.model.event import KINDS, kind_of
 from seedbed.model.outcome import fold
-from tests.unit.golden.report import samples
+from tests.unit.golden.report import release_samples, samples
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 
@@ -84,6 +85,8 @@ def examples() -> dict[str, Document]:
         ReadingDocument.of(samples.reading(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
         LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
+        release_samples.soaking(),
+        release_samples.listed(),
         RunsDocument.of("staging", samples.runs(), "runs list"),
         EnvironmentsDocument.of([samples.USER], samples.environments(), "env list", samples.there()[:1]),
         CollectionDocument.of(samples.collected()[3:5], (), most=5, dry_run=False, command="env gc"),
@@ -123,6 +126,8 @@ def _overview() -> str:
 
 def _written_by(document: type[Document]) -> str:
     names = commands(document)
+    if document in (ReleaseDocument, ReleasesDocument):
+        return "nothing yet"
     if not document.is_printed:
         return "runs in the network, into the bucket of their environment"
     if names == COMMANDS:

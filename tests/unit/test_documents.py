@@ -26,6 +26,7 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument, without_ticks
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.release import ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.sharing import SharesDocument
@@ -48,7 +49,7 @@ from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.outcome import fold
 from tests.support import json_page
 from tests.support.documents import problems
-from tests.unit.golden.report import samples
+from tests.unit.golden.report import release_samples, samples
 from tests.unit.golden.report.files import UPDATE
 
 
@@ -59,6 +60,12 @@ def _outcome(events: Sequence[Event], command: str) -> OutcomeDocument:
 EVERY: list[Document] = [
     PlanDocument.of(samples.plan(), "plan"),
     PlanDocument.of(samples.plan(), "apply"),
+    release_samples.soaking(),
+    release_samples.failed(),
+    release_samples.running(),
+    release_samples.ended(),
+    release_samples.listed(),
+    ReleasesDocument.of("prod", (), "release list"),
     PlanDocument.of(samples.plan_down(), "revert"),
     PlanDocument.of(samples.plan_deferred(), "plan"),
     PlanDocument.of(samples.plan_empty(), "plan"),

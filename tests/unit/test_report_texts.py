@@ -18,6 +18,7 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.release import ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
@@ -43,6 +44,7 @@ from seedbed.model.verification import (
     Verification,
 )
 from seedbed.report.markdown import verification_markdown
+from seedbed.report.markdown_release import release_markdown
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.coming_up import up_text
 from seedbed.report.text.cost import cost_text
@@ -57,6 +59,7 @@ from seedbed.report.text.lifetimes import lifetime_text
 from seedbed.report.text.outcome import outcome_text
 from seedbed.report.text.plan import plan_text
 from seedbed.report.text.reading import reading_text
+from seedbed.report.text.release import release_text, releases_text
 from seedbed.report.text.runs import runs_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
@@ -65,7 +68,7 @@ from seedbed.report.text.snapshots import copy_text, drill_text, snapshots_text
 from seedbed.report.text.status import status_text
 from seedbed.report.text.verification import verification_text
 from seedbed.report.text.verified import verified_text
-from tests.unit.golden.report import samples
+from tests.unit.golden.report import release_samples, samples
 from tests.unit.golden.report.files import same_as
 
 
@@ -95,6 +98,15 @@ def _error(error: SeedbedError) -> Page:
 
 FINDINGS = [("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")]
 PAGES: dict[str, Page] = {
+    "release-soaking": release_text(release_samples.soaking()),
+    "release-failed": release_text(release_samples.failed()),
+    "release-running": release_text(release_samples.running()),
+    "release-ended": release_text(release_samples.ended()),
+    "releases": releases_text(release_samples.listed()),
+    "releases-none": releases_text(ReleasesDocument.of("prod", (), "release list")),
+    "release-soaking-markdown": release_markdown(release_samples.soaking()),
+    "release-failed-markdown": release_markdown(release_samples.failed()),
+    "release-ended-markdown": release_markdown(release_samples.ended()),
     "plan": _plan(samples.plan()),
     "plan-recalled": _plan(samples.plan_recalled()),
     "plan-recalled-script": script_text(PlanDocument.of(samples.plan_recalled(), "plan")),

@@ -24,6 +24,7 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
+from seedbed.documents.release import ReleaseDocument, ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
@@ -51,6 +52,8 @@ _TYPES: tuple[type[Document], ...] = (
     SnapshotsDocument,
     CopyDocument,
     DrillDocument,
+    ReleaseDocument,
+    ReleasesDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

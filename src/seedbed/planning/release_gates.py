@@ -189,6 +189,14 @@ def _sorted_out(
     return distinct(counted), refused
 
 
+def judged(release: Release, facts: Facts) -> list[tuple[Approval, str]]:
+    """Return the approvals of a release in the order in which they were given, each with why it does not count."""
+    own = sorted(
+        (each for each in facts.approvals if each.number == release.number), key=lambda each: each.at
+    )
+    return [(each, _refusal(release, each, facts)) for each in own]
+
+
 def _refusal(release: Release, approval: Approval, facts: Facts) -> str:
     """Return why an approval does not count; empty where it does."""
     if approval.digest != release.digest:

@@ -153,13 +153,25 @@ def _choices(release: Release, facts: Facts) -> Iterator[Choice]:
             because = f"{shown(current.by) if current.by else 'somebody'} takes it now"
         what = f"take {current.name}{' again' if current.began else ''}"
         yield Choice(verb="next", what=what, hint="", because=because)
-        wanted = facts.rules.approvals.get(current.name, 0)
-        if wanted and any(each.name in ("approvals", "readers", "snapshot") for each in closed):
-            yield Choice(verb="approve", what=f"approve {current.name}", hint="")
+        yield from _approvals(release, facts)
+    busy = ""
+    if current is not None and current.state == "running" and not is_silent(current, facts.now):
+        busy = f"{current.name} is being taken"
     begun = release.step(StepName.CONTRACT).began
     gone = "the contract has begun: what it removed comes back from a snapshot alone" if begun else ""
-    yield Choice(verb="back", what="go back to the version before", hint="", because=gone)
-    yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint="")
+    yield Choice(verb="back", what="go back to the version before", hint="", because=gone or busy)
+    yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint="", because=busy)
+
+
+def _approvals(release: Release, facts: Facts) -> Iterator[Choice]:
+    """Yield the steps that wait for approval: those of later ones may be given ahead."""
+    for step in release.steps:
+        closed = {each.name for each in gates(release, step.name, facts) if not each.is_open}
+        is_unknown = step is release.current and bool(closed & {"readers", "snapshot"})
+        if "approvals" in closed and step.state != "running":
+            yield Choice(verb="approve", what=f"approve {step.name}", hint="")
+        elif is_unknown and facts.rules.approvals.get(step.name, 0):
+            yield Choice(verb="approve", what=f"approve {step.name} with a reason", hint="")
 
 
 def _held(release: Release, name: StepName, token: str) -> Step:

@@ -58,9 +58,13 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def _row(each: Found) -> str:
-    cells = [SIGNS[each.verdict][0], code(each.name), ", ".join(map(code, each.beside)), each.found]
+def table_row(*cells: str) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _row(each: Found) -> str:
+    return table_row(SIGNS[each.verdict][0], code(each.name), ", ".join(map(code, each.beside)), each.found)
 
 
 def _details(each: Found) -> Iterator[str]:

@@ -654,6 +654,24 @@ def test_the_command_shows_asks_and_collects(account: Account) -> None:
 
 
 @pytest.mark.slow
+def test_policies_of_callers_outlive_what_is_collected_and_no_environment_is_there_by_them(
+    account: Account,
+) -> None:
+    for name in ("dev-ana", "dev-gone"):
+        account.stack(name, "seedbed", engine="callers", EnableTerminationProtection=name == "dev-ana")
+    account.stack("dev-ana")
+    account.record("dev-ana", marked=DAY + 60)
+    listed = account.call("env", "list", "--json")
+    assert [(each["environment"], each["stacks"]) for each in listed.document["there"]] == [("dev-ana", 1)]
+    ran = account.call("env", "gc", "--yes", "--json")
+    (entry,) = ran.document["environments"]
+    callers = f"{account.platform}-dev-ana-seedbed-callers"
+    assert (ran.code, entry["done"], entry["stays"]) == (0, "collected", callers), ran.everything
+    assert account.environments() == {"dev-ana", "dev-gone"}
+    assert account.call("env", "gc", "--yes", "--json").document["environments"] == []
+
+
+@pytest.mark.slow
 def test_a_second_region_is_collected_by_whoever_may_and_passed_over_by_the_task_of_a_base(
     account: Account,
 ) -> None:

@@ -87,6 +87,24 @@ def test_what_is_there_goes_in_the_order_of_imports_and_nothing_of_others(shop: 
     assert (again.code, "nothing to destroy" in again.out) == (0, True)
 
 
+def test_the_policies_of_callers_outlive_their_environment_unless_they_are_to_go(
+    shop: Shop, aws: Proxy
+) -> None:
+    """They are attached to roles, which could not bring the environment up again."""
+    callers = "shop-dev-a-seedbed-callers"
+    _platform(shop)
+    _has(shop, callers, service="seedbed")
+    done = shop.run("destroy", "-e", "dev-a", "--yes")
+    stays = f"{callers} stays, with the policies of its callers; to delete it, too: seedbed destroy -e dev-a --callers"
+    assert (done.code, stays in done.err, set(_stacks(shop))) == (0, True, {callers}), done.everything
+    again = shop.run("destroy", "-e", "dev-a", "--yes")
+    assert (again.code, "nothing to destroy" in again.out, stays in again.err) == (0, True, True), (
+        again.everything
+    )
+    whole = shop.run("destroy", "-e", "dev-a", "--callers", "--yes")
+    assert (whole.code, "stays" in whole.err, _stacks(shop)) == (0, False, {}), whole.everything
+
+
 def test_a_service_that_another_stack_needs_is_refused_before_anything_is_deleted(
     shop: Shop, aws: Proxy
 ) -> None:

@@ -32,7 +32,8 @@ class DestroyScope(Struct, frozen=True):
     """What is to be deleted.
 
     `tags`: of the environment's stacks. `databases`: all that are declared. `services`: those that are selected, none:
-    all. `wait`: seconds for one stack. `control`: the name of the stack whose bucket is emptied before it goes.
+    all. `wait`: seconds for one stack. `control`: the name of the stack whose bucket is emptied before it goes. `kept`:
+    that of one that stays; empty: all go.
     """
 
     environment: Environment
@@ -42,9 +43,14 @@ class DestroyScope(Struct, frozen=True):
     services: Collection[str]
     wait: float
     control: str = ""
+    kept: str = ""
 
     def found(self, stacks: Stacks) -> list[StackStatus]:
-        """Return the stacks that are there, by name. Raises Unavailable, Refused."""
+        """Return the stacks that are there and go, by name. Raises Unavailable, Refused."""
+        return [each for each in self.there(stacks) if each.name != self.kept]
+
+    def there(self, stacks: Stacks) -> list[StackStatus]:
+        """Return the stacks that are there, also the one that stays, by name. Raises Unavailable, Refused."""
         services = {each.stack: each.service for each in self.databases}
         return sorted(
             (
@@ -70,7 +76,10 @@ class Removal(Struct, frozen=True):
 
 
 class DestroyPlan(Struct, frozen=True):
-    """What is to go, each stack after all that use what it has. `gone`: targets whose stack is not there."""
+    """What is to go, each stack after all that use what it has.
+
+    `gone`: targets whose stack is not there. `stays`: the name of a stack that is there and does not go; empty: none.
+    """
 
     scope: DestroyScope
     stacks: Stacks
@@ -78,6 +87,7 @@ class DestroyPlan(Struct, frozen=True):
     gone: tuple[str, ...]
     listener: Listener
     stop: StopSignal
+    stays: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -94,7 +104,8 @@ def plan_destroy(scope: DestroyScope, listener: Listener, stop: StopSignal) -> D
     _require_place(scope)
     require_account(scope.cloud)
     stacks = Stacks(scope.cloud)
-    found = scope.found(stacks)
+    there = scope.there(stacks)
+    found = [each for each in there if each.name != scope.kept]
     _require_unprotected(found)
     importers = stacks.importers({each.id for each in found}) if found else {}
     _require_unused(found, importers)
@@ -118,7 +129,8 @@ def plan_destroy(scope: DestroyScope, listener: Listener, stop: StopSignal) -> D
         and each.stack not in ids
         and (not scope.services or each.service in scope.services)
     )
-    return DestroyPlan(scope, stacks, removals, gone, listener, stop)
+    stays = scope.kept if len(found) < len(there) else ""
+    return DestroyPlan(scope, stacks, removals, gone, listener, stop, stays)
 
 
 def _require_place(scope: DestroyScope) -> None:

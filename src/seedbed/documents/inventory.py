@@ -75,10 +75,18 @@ class CollectedEntry(Part, frozen=True):
         ),
     ]
     error: Annotated[ErrorEntry | None, says("Why it could not be collected; null where nothing failed.")]
+    stays: Annotated[
+        str,
+        says("The stack with the policies of its callers, where the rest was collected; empty: it has none."),
+    ]
 
     @classmethod
-    def of(cls, there: ThereEntry, done: Done, error: SeedbedError | None) -> CollectedEntry:
-        return cls(there, done, ErrorEntry.of(error, there.environment) if error else None)
+    def of(
+        cls, there: ThereEntry, done: Done, error: SeedbedError | None, callers: str = ""
+    ) -> CollectedEntry:
+        """`callers`: the stack with the policies of its callers."""
+        stays = callers if done == "collected" else ""
+        return cls(there, done, ErrorEntry.of(error, there.environment) if error else None, stays)
 
 
 class CollectionDocument(Document, frozen=True, kw_only=True, tag="seedbed/collection/1"):

@@ -18,6 +18,11 @@ def stack_name(platform: str, environment: str, service: str, engine: str) -> st
     return f"{platform}-{environment}-{service}-{engine}"
 
 
+def callers_stack(platform: str, environment: str) -> str:
+    """Return the name of the stack that has the policies of an environment's callers, which outlive it."""
+    return stack_name(platform, environment, RESERVED, "callers")
+
+
 def stack_tags(platform: str, environment: str) -> dict[str, str]:
     """Return the tags that every stack of an environment has: by them it is found, and told from another's."""
     return {"platform": platform, "environment": environment, "managed-by": "seedbed"}

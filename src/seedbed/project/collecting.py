@@ -29,7 +29,7 @@ from seedbed.manifest.environments import environment as declared
 from seedbed.model.environment import Environment, require_ephemeral
 from seedbed.model.event import Event, Listener, TargetFailed
 from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
-from seedbed.model.names import CONTROL_ENVIRONMENT, CONTROL_TABLE, stack_name, stack_tags
+from seedbed.model.names import CONTROL_ENVIRONMENT, CONTROL_TABLE, callers_stack, stack_name, stack_tags
 from seedbed.project.inventory import Found, Inventory, protected_beside
 from seedbed.project.shares import Shares
 from seedbed.project.targets import Targets
@@ -208,6 +208,7 @@ class Collector:
             (),
             self._wait,
             stack_name(self._platform.name, environment.name, "seedbed", "control"),
+            callers_stack(self._platform.name, environment.name),
         )
         failed = list[TargetFailed]()
 

@@ -26,7 +26,7 @@ from seedbed.engines.sharing import SupportsSharing
 from seedbed.execution import infrastructure
 from seedbed.execution.recalling import RecalledAddress
 from seedbed.model.environment import require_ephemeral
-from seedbed.model.names import RESERVED, stack_name, stack_tags
+from seedbed.model.names import RESERVED, callers_stack, stack_name, stack_tags
 from seedbed.model.outcome import Outcome
 from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
@@ -98,10 +98,13 @@ def deploy(run: Run, plan: DeploymentPlan, *, jobs: int | None = None) -> Outcom
     return run.outcome_of(lambda: deployment.carry_out(plan, jobs=jobs), on=_deployable(run))
 
 
-def plan_destroy(run: Run, services: Collection[str] = (), *, wait: float = A_DAY) -> DestroyPlan:
+def plan_destroy(
+    run: Run, services: Collection[str] = (), *, wait: float = A_DAY, callers: bool = False
+) -> DestroyPlan:
     """Return the stacks that would be deleted: those of the environment that are there, of `services` (none: all).
 
-    Only in the sandbox has `run` to be connected. `wait`: seconds for one stack. Raises Refused outside ephemeral
+    Only in the sandbox has `run` to be connected. `wait`: seconds for one stack. `callers`: the policies of callers go,
+    too, which outlive the environment else. Raises Refused outside ephemeral
     environments, and what AWS raises.
     """
     environment, platform = run.environment, run.catalog.platform
@@ -115,6 +118,7 @@ def plan_destroy(run: Run, services: Collection[str] = (), *, wait: float = A_DA
         services,
         wait,
         stack_name(platform.name, environment.name, "seedbed", "control"),
+        "" if callers else callers_stack(platform.name, environment.name),
     )
     return destruction.plan_destroy(scope, run.context.emit, run.context.stop)
 

@@ -28,7 +28,7 @@ from seedbed.manifest.environments import environment as declared
 from seedbed.manifest.environments import is_pattern
 from seedbed.model.environment import Environment, is_dev_name
 from seedbed.model.lifetime import EnvironmentRecord, Inhabited, Prospect, prospect
-from seedbed.model.names import RESERVED, login_secrets, stack_name, stack_tags
+from seedbed.model.names import RESERVED, callers_stack, login_secrets, stack_name, stack_tags
 from seedbed.model.platform import Platform
 from seedbed.model.sharing import Share
 from seedbed.project.targets import Targets
@@ -41,7 +41,8 @@ from seedbed.remote.records import who
 class Found(Struct, frozen=True):
     """An environment that is there. `records`: where its record lies, if anywhere. `stacks`: by CloudFormation.
 
-    `shares`, `secrets`: what it has in the base, as far as that was looked at.
+    `shares`, `secrets`: what it has in the base, as far as that was looked at. `callers`: the stack with the policies
+    of its callers, which outlives it, so that it is not there by that; empty: it has none.
     """
 
     there: Inhabited
@@ -49,6 +50,7 @@ class Found(Struct, frozen=True):
     records: Environments | None = None
     shares: tuple[tuple[SharedServer, Share], ...] = ()
     secrets: tuple[str, ...] = ()
+    callers: str = ""
 
     @property
     def is_listed_only(self) -> bool:
@@ -120,22 +122,29 @@ class Inventory:
     def found(self) -> list[Found]:
         """Return the environments that are there, by name. Raises Unavailable, Refused, and what AWS raises."""
         require_account(self.cloud)
-        stacks = self._stacks()
+        stacks, callers = self._stacks()
         bases = self._bases()
         listed = {base: records.listed() for base, records in bases.items()}
         shares = self._shares()
         secrets_ = self._secrets(stacks) if self.closely and bases else {}
         names = {*stacks, *shares, *secrets_, *(name for each in listed.values() for name in each)}
         return [
-            self._found(
-                name, stacks.get(name, []), bases, listed, shares.get(name, []), secrets_.get(name, [])
+            replace(
+                self._found(
+                    name, stacks.get(name, []), bases, listed, shares.get(name, []), secrets_.get(name, [])
+                ),
+                callers=callers.get(name, ""),
             )
             for name in sorted(names)
         ]
 
-    def _stacks(self) -> dict[str, list[StackStatus]]:
-        """Return the stacks of the platform's environments, by the tag that names those."""
+    def _stacks(self) -> tuple[dict[str, list[StackStatus]], dict[str, str]]:
+        """Return the stacks of the platform's environments, by the tag that names those, and those of callers.
+
+        By the latter nothing is there: policies outlive what they are about.
+        """
         found: dict[str, list[StackStatus]] = {}
+        callers: dict[str, str] = {}
         for each in self.stacks.all():
             name = each.tags.get("environment", "")
             wanted = stack_tags(self.platform.name, name)
@@ -145,8 +154,11 @@ class Inventory:
                 and not each.is_nested
                 and {k: each.tags.get(k) for k in wanted} == wanted
             ):
-                found.setdefault(name, []).append(each)
-        return found
+                if each.name == callers_stack(self.platform.name, name):
+                    callers[name] = each.name
+                else:
+                    found.setdefault(name, []).append(each)
+        return found, callers
 
     def _bases(self) -> dict[str, Environments]:
         """Return the records of each base that is deployed here."""

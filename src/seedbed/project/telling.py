@@ -7,7 +7,7 @@ from datetime import datetime
 
 from seedbed.aws import topics
 from seedbed.documents.inventory import CollectedEntry
-from seedbed.errors import SeedbedError
+from seedbed.errors import Hint, SeedbedError, call, called_with, hint_text
 from seedbed.model.environment import EnvironmentPattern
 from seedbed.project.targets import Targets
 from seedbed.support.phrases import count, moment
@@ -38,7 +38,9 @@ def tell(targets: Targets, collected: Sequence[CollectedEntry]) -> tuple[list[st
 
 def message(base: str, lines: Sequence[str]) -> str:
     """Return the text of a message: a line for each environment, and what keeps one."""
-    keeps = "Any use of one that is not deleted yet keeps it, and: seedbed env extend NAME --ttl 7d"
+    with called_with(""):  # who reads it has no directory of this task
+        extend = hint_text(Hint(call("env extend", "NAME", "--ttl", "7d")), "", "")
+    keeps = f"Any use of one that is not deleted yet keeps it, and: {extend}"
     return "\n".join((f"Environments in {base} whose time is over:", "", *lines, "", keeps, ""))
 
 

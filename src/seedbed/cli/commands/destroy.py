@@ -17,29 +17,35 @@ if TYPE_CHECKING:
 @click.command("destroy")
 @options.environment
 @options.services
+@click.option("--callers", is_flag=True, help="Delete the policies of its callers, too.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.deploy_wait
 @options.as_json
 @command_context(CommandKind.LOCAL)
-def command(context: CommandContext, env: str, services: tuple[str, ...], yes: bool, wait: float) -> None:
+def command(
+    context: CommandContext, env: str, services: tuple[str, ...], callers: bool, yes: bool, wait: float
+) -> None:
     """Delete stacks and all that is in them. Refused outside ephemeral environments, always.
 
     All stacks go that are there with the tags of the environment, also those that the CDK app no longer makes; each
-    after those that import from it. It needs neither the app nor Node. Run again, it goes on with what is left.
+    after those that import from it. It needs neither the app nor Node. Run again, it goes on with what is left. The
+    policies of its callers stay, so that whoever has them can bring it up again, unless --callers is given.
 
     \b
     seedbed destroy -e dev-ana
     seedbed destroy -e sandbox -s courses --yes
+    seedbed destroy -e dev-ana --callers
     """
     from seedbed.model.environment import require_ephemeral
     from seedbed.project import deploying
+    from seedbed.report.text.inventory import stays_text
 
     environment = context.catalog.environment(env)
     require_ephemeral(environment, "destroy")
     databases = context.catalog.deployable(context.catalog.databases(services))
     # Elsewhere no database has to answer: their stacks are found in the account.
     with context.run(env, databases if environment.is_sandbox else (), wait=wait) as run:
-        plan = deploying.plan_destroy(run, services, wait=wait)
+        plan = deploying.plan_destroy(run, services, wait=wait, callers=callers)
         if plan.names and not yes:
             _ask(context, env, ", ".join(plan.names))
         if environment.access == "task":
@@ -47,6 +53,8 @@ def command(context: CommandContext, env: str, services: tuple[str, ...], yes: b
         outcome = deploying.destroy(run, plan)
     if not services and outcome.exit_code is ExitCode.DONE:
         _forget(context, environment)
+    if plan.stays:
+        context.out.log(stays_text(env, plan.stays))
     context.finish(run, outcome)
 
 

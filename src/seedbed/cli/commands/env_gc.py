@@ -99,7 +99,7 @@ def _collected(
                 )
                 for each in collector.collect():
                     there = entry(each.found, each.prospect, collector.cloud)
-                    found.append(CollectedEntry.of(there, each.done, each.error))
+                    found.append(CollectedEntry.of(there, each.done, each.error, each.found.callers))
         except SeedbedError as error:
             errors.append(error)
     return found, errors

@@ -46,6 +46,8 @@ def collection_text(document: CollectionDocument) -> Lines:
     page: Lines = []
     for each in document.environments:
         page.append(_said(each, is_dry=document.dry_run))
+        if each.stays:
+            page.append(line((stays_text(each.there.environment, each.stays), Style.DIM), indent=2))
         if each.error:
             page += error_text(each.error)
     for error in (*document.errors, *document.warnings):
@@ -59,6 +61,12 @@ def collection_text(document: CollectionDocument) -> Lines:
         else f"{count(gone, 'environment')} collected"
     )
     return [*page, line((total, Style.BOLD))]
+
+
+def stays_text(environment: str, stack: str) -> str:
+    """Return that the policies of callers outlive their environment, and how they are deleted."""
+    delete = hint_text(Hint(call("destroy", "--callers")), environment, "")
+    return f"{stack} stays, with the policies of its callers; to delete it, too: {delete}"
 
 
 def _said(each: CollectedEntry, *, is_dry: bool) -> Line:

@@ -735,7 +735,7 @@ def collected() -> tuple[CollectedEntry, ...]:
     return (
         CollectedEntry.of(used, "", None),
         CollectedEntry.of(unknown, "failed", failed),
-        *(CollectedEntry.of(left, each, None) for each in done),
+        *(CollectedEntry.of(left, each, None, "edtech-dev-cleo-seedbed-callers") for each in done),
     )
 
 

@@ -63,7 +63,8 @@ def keep(context: CommandContext, environment: Environment, databases: Outcome, 
             each, [file.version for file in context.catalog.files(context.catalog.database(each.target))]
         )
     ]
-    if parts := [_part(context, each) for each in on_base(context, environment, whole)]:
+    ours = [each for each in on_base(context, environment, whole) if _is_anybodys(context, each)]
+    if parts := [_part(context, each) for each in ours]:
         filled, _ = _carried(context, environment, "share keep", parts, stop)
         for each in filled.errors:
             context.out.log(f"{each.target or 'nothing'} was not kept as a template: {each.what}", level=1)
@@ -77,6 +78,20 @@ def is_new(target: TargetOutcome, versions: Sequence[str]) -> bool:
     from seedbed.model.outcome import Result
 
     return target.result is Result.CHANGED and bool(versions) and {*target.finished} == {*versions}
+
+
+def _is_anybodys(context: CommandContext, database: str) -> bool:
+    """Return whether the files of `database` make the same in every environment, as far as is known; else say why."""
+    from pathlib import Path
+
+    from seedbed.project.surroundings import learned_by
+
+    if found := learned_by(Path(context.catalog.database(database).directory)):
+        path, name = found
+        context.out.log(
+            f"{database} was not kept as a template: {path.name} may learn by {name} where it runs", level=1
+        )
+    return not found
 
 
 def _part(context: CommandContext, database: str) -> str:

@@ -356,6 +356,7 @@ RICH = (
     "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT TRUNCATE ON TABLES TO {app}",
     "SELECT lo_from_bytea(4711, 'large')",
     "GRANT SELECT ON LARGE OBJECT 4711 TO {app}",
+    "CREATE TABLE told (place text DEFAULT current_database(), who text DEFAULT current_user)",
 )
 RIGHTS = """
 SELECT what, replace(rights::text, %(own)s, '') FROM (
@@ -399,6 +400,8 @@ def test_a_copy_has_all_that_was_kept_under_its_own_logins(base: Base) -> None:
     assert rights(ben) == before == rights(ana)
     assert ben.can("SELECT note, s.twice(2) FROM s.v", which="app_user") == [("seeded", 4)]
     assert ben.can("SELECT id FROM rows", which="app_user") == [(1,)]
+    told = ben.can("INSERT INTO told DEFAULT VALUES RETURNING place, who", which="app_user")
+    assert told == [(ben.name, ben.names["app_user"])]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         ben.can("SELECT id FROM hidden", which="app_user")
     found = ben.can("SELECT platform, database, environment FROM seedbed.migrations_identity")
@@ -433,6 +436,55 @@ def test_nothing_is_kept_of_a_database_that_somebody_is_connected_to_or_that_has
     assert not rds.keep(named(rds, "nobody"), "none")
     with rds.reached() as shared:
         assert not {"busy", "own", "none"} & set(shared.templates())
+
+
+TELLING = (
+    ("INSERT INTO told VALUES (current_database())", "TRUNCATE told"),
+    ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT '{name}' $$", "DROP FUNCTION f"),
+    (
+        "ALTER TABLE told ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE told DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+    ),
+)
+TELLING_TOO = (
+    ("INSERT INTO told VALUES (format('by %s.', current_user))", "TRUNCATE told"),
+    ("CREATE MATERIALIZED VIEW v AS SELECT session_user::text AS who", "DROP MATERIALIZED VIEW v"),
+    ("CREATE FUNCTION f() RETURNS text LANGUAGE sql RETURN '{name}'", "DROP FUNCTION f"),
+    (
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET application_name = '{name}' RETURN 1",
+        "DROP FUNCTION f",
+    ),
+    ("CREATE VIEW v AS SELECT '{name}' AS whose", "DROP VIEW v"),
+    ("ALTER TABLE told ALTER who SET DEFAULT '{name}'", "ALTER TABLE told ALTER who DROP DEFAULT"),
+    ("ALTER TABLE told ADD CONSTRAINT c CHECK (who <> '{name}')", "ALTER TABLE told DROP CONSTRAINT c"),
+    ("CREATE INDEX i ON told (who) WHERE who <> '{name}'", "DROP INDEX i"),
+    ("CREATE POLICY p ON told USING (who = '{name}')", "DROP POLICY p ON told"),
+    ("CREATE RULE r AS ON DELETE TO told DO INSTEAD SELECT '{name}'", "DROP RULE r ON told"),
+    ("COMMENT ON TABLE told IS 'of {name}'", "COMMENT ON TABLE told IS NULL"),
+)
+
+
+@pytest.mark.parametrize(
+    ("made", "undone"), [*TELLING, *(pytest.param(*each, marks=pytest.mark.soak) for each in TELLING_TOO)]
+)
+def test_what_holds_a_name_of_its_environment_or_hides_what_it_holds_is_not_kept(
+    rds: Base, telling: Part, made: str, undone: str
+) -> None:
+    template = f"told-{next(_numbers)}"
+    telling.can(made.format(name=telling.name))
+    assert not rds.keep(telling, template)
+    telling.can(undone)
+    if "FORCE" in made:
+        assert rds.keep(telling, template)
+
+
+@pytest.fixture(scope="module")
+def telling(server: EmbeddedServer) -> Part:
+    base = Base(server, "rds")
+    part = base.part("dev-telling")
+    base.make(part)
+    part.can("CREATE TABLE told (who text)")
+    return part
 
 
 def test_a_template_that_is_gone_leaves_an_empty_database(rds: Base) -> None:

@@ -27,11 +27,13 @@ from seedbed.engines.postgres.sharing import catalog
 from seedbed.engines.postgres.sharing.binding import bind
 from seedbed.engines.postgres.sharing.handover import Handover, Pair
 from seedbed.engines.postgres.sharing.names import (
+    MIGRATE,
     TEMPLATE_APP,
     TEMPLATE_OWNER,
     shared_settings,
     template_database,
 )
+from seedbed.engines.postgres.sharing.telltale import telltale
 from seedbed.engines.postgres.wire.connection import OWN_PATH, open_connection
 from seedbed.engines.postgres.wire.messages import ServerError, asking, run, translate_errors
 from seedbed.errors import LeaseLost, Refused, Unreachable, UsageError
@@ -335,7 +337,7 @@ class SharedPostgres:
         with self._inside(copy) as connection:
             handover = Handover(pair, _TEMPLATE_PAIR, copy, then=self._place.user)
             query = asking(connection)
-            is_done = not handover.strange(query)
+            is_done = not handover.strange(query) and not telltale(query, pair.owner.removesuffix(MIGRATE))
             if is_done:
                 _sent(connection, [*handover.statements(query)])
                 is_done = not handover.left(query)

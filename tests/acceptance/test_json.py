@@ -512,6 +512,10 @@ CASES: dict[str, list[Case]] = {
         Case(f"--check --base python@sha256:{'b' * 64} --ca-bundle sha256:{'c' * 64}", "image", 6),
         Case("--check", "error", 2),
     ],
+    "release build": [
+        Case("-o release.tar", "bundle", 0),
+        Case("-o release.tar --image api=api:1", "error", 2),
+    ],
     "runs list": [
         Case("-e staging", "runs", 0, "tasks"),
         Case("-e dev-test", "error", 2),

@@ -106,6 +106,7 @@ def examples() -> dict[str, Document]:
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),
         samples.image(),
+        samples.bundle(),
         samples.costs(),
         StateDocument.of("prod", samples.remembered(), "apply"),
         ErrorDocument.of(samples.error(), "apply"),

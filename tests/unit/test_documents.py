@@ -131,6 +131,7 @@ EVERY: list[Document] = [
     InitDocument.of(*samples.started(), "init"),
     InitDocument.of("/srv/shop", (), (), (), "init"),
     samples.image(),
+    samples.bundle(),
     ImageDocument.of(samples.PYTHON, "x86_64", "upload", "image", checked=True, differences=("+COPY a",)),
     ErrorDocument.of(samples.error(), "apply"),
     ErrorDocument.of(samples.errors(), "plan"),

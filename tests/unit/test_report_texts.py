@@ -46,6 +46,7 @@ from seedbed.model.verification import (
 from seedbed.report.markdown import verification_markdown
 from seedbed.report.markdown_release import release_markdown
 from seedbed.report.styles import Look, Page, render
+from seedbed.report.text.bundle import bundle_text
 from seedbed.report.text.coming_up import up_text
 from seedbed.report.text.cost import cost_text
 from seedbed.report.text.deployment import deployment_text
@@ -150,6 +151,7 @@ PAGES: dict[str, Page] = {
     "errors": _error(samples.errors()),
     "doctor": doctor_text(DoctorDocument.of(FINDINGS, (), "doctor")),
     "image": image_text(samples.image()),
+    "bundle": bundle_text(samples.bundle()),
     "init": init_text(InitDocument.of(*samples.started(), "init")),
     "doctor-failed": doctor_text(DoctorDocument.of(FINDINGS, samples.errors().errors, "doctor")),
     "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),

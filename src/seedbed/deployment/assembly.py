@@ -57,7 +57,7 @@ class Assembly(Struct, frozen=True):
         return next((each for each in self.stacks if each.name == name), None)
 
     def template(self, stack: Stack) -> dict[str, Any]:
-        return _json(self.directory / stack.template_file)
+        return read_json(self.directory / stack.template_file)
 
     def write(self, stack: Stack, template: Template, into: Path) -> None:
         """Write this assembly into `into`, with `template` in the place of the one of `stack`.
@@ -70,7 +70,7 @@ class Assembly(Struct, frozen=True):
         (into / stack.template_file).write_text(text, encoding="utf-8")
         new = sha256(text.encode()).hexdigest()
         for path in [*into.glob("*.assets.json")]:
-            document = _json(path)
+            document = read_json(path)
             for old in _keys(document, stack.template_file):
                 _replace(path, old, new)
                 _replace(into / "manifest.json", old, new)
@@ -84,7 +84,7 @@ def read(directory: Path) -> Assembly:
             because="there is no manifest.json in it",
             try_="cdk synth --output DIR",
         )
-    artifacts = _json(directory / "manifest.json").get("artifacts", {})
+    artifacts = read_json(directory / "manifest.json").get("artifacts", {})
     stacks = {
         name: _stack(name, each, artifacts)
         for name, each in artifacts.items()
@@ -157,7 +157,7 @@ def _replace(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -61,13 +61,13 @@ def require_app(app: Path) -> None:
 
 
 def require_same_account(stacks: Sequence[Stack], cloud: Cloud, account: str, environment: str) -> None:
-    """Raise Refused where a stack was synthesised for another account or region than the environment's."""
+    """Raise Refused where a stack was synthesised for another account or region than the one that is declared."""
     for each in stacks:
         for what, found, wanted in (
             ("account", each.account, account),
             ("region", each.region, cloud.region),
         ):
-            if found and found != wanted:
+            if found and wanted and found != wanted:
                 raise Refused(
                     f"stack {each.name} is made for {what} {found}, and {environment} is in {wanted}",
                     because=f"the app says so: env of {each.id}",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from inspect import cleandoc
 from typing import Any
 
+from seedbed.documents.bundle import BundleDocument
 from seedbed.documents.coming_up import UpDocument
 from seedbed.documents.cost import CostDocument
 from seedbed.documents.deployment import DeploymentDocument
@@ -58,6 +59,7 @@ _TYPES: tuple[type[Document], ...] = (
     DoctorDocument,
     InitDocument,
     ImageDocument,
+    BundleDocument,
     StateDocument,
     ErrorDocument,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -36,15 +37,15 @@ def platform_files(root: Path, directories: Iterable[Path] = (Path(SERVICES),)) 
             folders[:] = [each for each in folders if each not in IGNORED]
             for each in folders:
                 if (Path(folder) / each).is_symlink():
-                    raise _linked(Path(folder) / each, "it is a directory")
+                    raise linked(Path(folder) / each, "it is a directory")
             for each in names:
                 path = Path(folder) / each
                 if each in IGNORED or each.endswith(_COMPILED):
                     continue
                 if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(home):
-                    raise _linked(path, f"it leads to {os.path.realpath(path)}")
+                    raise linked(path, f"it leads to {os.path.realpath(path)}")
                 if path.is_file():
-                    found[_name(path.relative_to(root).as_posix())] = path
+                    found[sendable(path.relative_to(root).as_posix())] = path
     yield from sorted(found.items())
 
 
@@ -66,19 +67,29 @@ def read_files(root: Path, directories: Iterable[Path] = (Path(SERVICES),)) -> d
 
     And UsageError as `platform_files` does.
     """
+    return read_all(platform_files(root, directories), "move away what is no migration and no seed")
+
+
+def read_all(files: Iterable[tuple[str, Path]], try_: str) -> dict[str, bytes]:
+    """Return what files hold by the names that they have in an archive. Raises TooMuch, UsageError."""
     found: dict[str, bytes] = {}
     size = 0
-    for name, path in platform_files(root, directories):
+    for name, path in files:
         size += path.stat().st_size
         if size > archive.LARGEST or len(found) >= archive.MOST:
             raise TooMuch(
-                f"the platform has more files than can be sent: {path} is one too many",
+                f"there are more files than can be sent: {path} is one too many",
                 because=f"an archive takes {thousands(archive.LARGEST)} bytes in {thousands(archive.MOST)} files "
                 "at most",
-                try_="move away what is no migration and no seed",
+                try_=try_,
             )
         found[name] = _read(path)
     return found
+
+
+def is_program(path: Path) -> bool:
+    """Return whether a file's owner may carry it out, which is all that an archive keeps of its mode."""
+    return bool(path.stat().st_mode & stat.S_IXUSR)
 
 
 def _below(home: Path, directory: Path) -> PurePosixPath:
@@ -105,7 +116,7 @@ def _unlisted(error: OSError) -> None:
         raise _unreadable(error.filename, error)
 
 
-def _name(name: str) -> str:
+def sendable(name: str) -> str:
     """Return `name`. Raises UsageError for one that another machine could not give a file."""
     if "\\" in name or not name.isprintable():
         raise UsageError(
@@ -124,7 +135,7 @@ def _unreadable(path: object, error: OSError) -> UsageError:
     )
 
 
-def _linked(path: Path, because: str) -> UsageError:
+def linked(path: Path, because: str) -> UsageError:
     return UsageError(
         f"{path} is a link, and cannot be sent", because=because, try_="put what it leads to in its place"
     )

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import PurePath
 
+from seedbed.files.platform import IGNORED
+
 _PATIENCE = 2.0  # seconds: what it says is worth no more
+_LOOK = 60.0  # seconds: it reads all files
 
 
 def checkout(root: PurePath) -> tuple[str, str]:
     """Return commit and branch of the directory `root`, both "" where nothing tells them."""
-    words = ["git", "-C", str(root), "rev-parse", "HEAD", "--abbrev-ref", "HEAD"]
-    try:
-        ran = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return "", ""
-    lines = ran.stdout.split()
-    if ran.returncode or len(lines) != 2:
+    said = _asked(root, ["rev-parse", "HEAD", "--abbrev-ref", "HEAD"])
+    lines = said.split() if said else []
+    if len(lines) != 2:
         return "", ""
     return lines[0], "" if lines[1] == "HEAD" else lines[1]
+
+
+def differs(root: PurePath, paths: Iterable[str]) -> bool:
+    """Return whether what is below `paths`, of the directory `root`, is not what its commit has, or nothing tells.
+
+    What git is told to ignore does not count, and neither does what programs make anew.
+    """
+    made = [f":(exclude,glob)**/{each}{rest}" for each in sorted(IGNORED) for rest in ("", "/**")]
+    # What was changed and what was added: a migration that was never committed is in no commit.
+    said = _asked(root, ["status", "--porcelain", "--untracked-files=all", "--", *paths, *made], _LOOK)
+    return said is None or bool(said.strip())
+
+
+def _asked(root: PurePath, words: Iterable[str], patience: float = _PATIENCE) -> str | None:
+    """Return what git says, None where it says nothing."""
+    environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a look takes no lock from whoever works there
+    try:
+        ran = subprocess.run(
+            ["git", "-C", str(root), *words],
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+            env=environ,
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return None if ran.returncode else ran.stdout

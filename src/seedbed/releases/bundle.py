@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from seedbed.errors import Refused, Unavailable
+from seedbed.errors import Hint, Refused, Unavailable, call
 from seedbed.files import archive
 from seedbed.files.platform import TooMuch, digest_of
 from seedbed.support.phrases import number as thousands
@@ -198,5 +198,7 @@ def _index(first: archive.Member) -> Index:
 
 def _foreign(because: str) -> Refused:
     return Refused(
-        "the bundle is none that seedbed built", because=because, try_="build it: seedbed release build"
+        "the bundle is none that seedbed built",
+        because=because,
+        try_=Hint("build it: ", call("release build", "-o", "release.tar")),
     )

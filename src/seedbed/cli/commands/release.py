@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from seedbed.cli.commands import release_build
+
+COMMANDS: tuple[click.Command, ...] = (release_build.command,)
 
 
 @click.group("release")

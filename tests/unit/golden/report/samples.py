@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from seedbed.documents.bundle import BundleDocument
 from seedbed.documents.cost import ActualEntry, CostDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.inventory import CollectedEntry, Done, ThereEntry
@@ -845,6 +846,20 @@ def shares() -> list[ShareOutcome]:
             error=Unreachable("no connection to the server", because="timeout expired", try_="try again"),
         ),
     ]
+
+
+def bundle() -> BundleDocument:
+    """What was built for an environment, with the image of one service."""
+    return BundleDocument.of(
+        "release build",
+        "release.tar",
+        "3f9a" * 16,
+        686_080,
+        commit="c0ffee" * 6 + "cafe",
+        platform_digest="d" * 64,
+        images={"api": f"sha256:{'a' * 64}"},
+        assemblies={"prod": "e" * 64},
+    )
 
 
 def snapshots() -> list[Snapshot]:

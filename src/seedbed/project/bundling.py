@@ -1,0 +1,122 @@
+"""Building the bundle of a release: the platform's files, and what its CDK app makes for each environment.
+
+Only what builds one imports this module: it brings the CDK's room with it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from seedbed.deployment import cdk, portable
+from seedbed.deployment.assembly import read
+from seedbed.deployment.synthesis import APP, has_app, require_app, require_same_account, synthesise
+from seedbed.documents.document import VERSION
+from seedbed.errors import UsageError
+from seedbed.execution.stopping import Stop
+from seedbed.files.archive import Member
+from seedbed.files.platform import MANIFEST, is_program, read_all, read_files
+from seedbed.manifest.environments import is_pattern
+from seedbed.model.environment import Environment
+from seedbed.project.catalog import Catalog
+from seedbed.project.checkout import checkout, differs
+from seedbed.project.targets import Targets
+from seedbed.releases import bundle
+from seedbed.support.phrases import listed
+
+
+class BundleRequest(Struct, frozen=True):
+    """What is to be in a bundle: digests of images by name, and assemblies by environment that are there already."""
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    assemblies: Mapping[str, Path] = field(default_factory=dict)
+
+
+class Bundling(Struct, frozen=True):
+    """Builds bundles of one platform. `tell`: what is under way."""
+
+    catalog: Catalog
+    targets: Targets
+    stop: Stop
+    tell: Callable[[str], None]
+
+    def build(self, request: BundleRequest) -> bytes:
+        """Return the bundle. Raises UsageError, Refused, Unavailable, Interrupted."""
+        platform = self.catalog.platform
+        root = Path(platform.root)
+        self._require_declared(request)
+        directories = [Path(each.directory) for each in platform.databases]
+        programs = dict(self._programs(root))
+        contents = bundle.Contents(
+            platform=platform.name,
+            seedbed=VERSION,
+            commit=_commit(root, [MANIFEST, APP, *programs, *_below(root, directories)]),
+            files=read_files(root, directories),
+            programs=programs,
+            assemblies={each.name: self._assembly(root, each, request) for each in self._released(request)},
+            images=request.images,
+        )
+        return bundle.build(contents)
+
+    def _require_declared(self, request: BundleRequest) -> None:
+        known = {each.name for each in self._declared()}
+        for name in request.assemblies:
+            if name not in known:
+                raise UsageError(
+                    f"there is no environment {name} that a release could be for",
+                    because=f"seedbed.toml declares {listed(sorted(known)) or 'none'}",
+                    try_="--assembly ENV=DIR, with the name of one of them",
+                )
+
+    def _declared(self) -> Iterator[Environment]:
+        """Yield the environments that stay, of which releases are: by name, no family of names, and no base."""
+        for each in self.catalog.platform.environments:
+            if not (is_pattern(each.pattern) or each.ephemeral or each.is_base):
+                yield each.named(each.pattern)
+
+    def _released(self, request: BundleRequest) -> Sequence[Environment]:
+        """Return the environments that the bundle has assemblies for: those in a region, where there is an app."""
+        made = has_app(self.catalog.platform.root)
+        return [
+            each for each in self._declared() if each.name in request.assemblies or (made and each.region)
+        ]
+
+    def _assembly(self, root: Path, environment: Environment, request: BundleRequest) -> tuple[Member, ...]:
+        cloud = self.targets.cloud(environment)
+        if given := request.assemblies.get(environment.name):
+            require_same_account(read(given).stacks, cloud, environment.account, environment.name)
+            return portable.members(given)
+        app = root / APP
+        require_app(app)
+        self.tell(f"synthesising {environment.name}")
+        with tempfile.TemporaryDirectory(prefix="seedbed-release-") as room:
+            home, into = Path(room) / "home", Path(room) / "assembly"
+            cli = cdk.find(app, self.targets.environ, home, self.stop, self.tell)
+            made = synthesise(cli, app, environment, cloud, into)
+            require_same_account(made.stacks, cloud, environment.account, environment.name)
+            return portable.members(into)
+
+    def _programs(self, root: Path) -> Iterator[tuple[str, Member]]:
+        """Yield what [release.code] names of the platform's files, for any environment."""
+        rules = [each.releases for each in self.catalog.platform.environments if each.releases]
+        words = {each for rule in rules for each in (*rule.code.run, *rule.code.back)}
+        home = root.resolve()
+        for word in sorted(words):
+            path = (home / word).resolve()
+            if path.is_file() and path.is_relative_to(home):
+                name = path.relative_to(home).as_posix()
+                data = read_all([(name, path)], "name a smaller file in [release.code]")[name]
+                yield name, Member(name, data, is_program(path))
+
+
+def _commit(root: Path, paths: Sequence[str]) -> str:
+    commit, _ = checkout(root)
+    return commit + bundle.DIRTY if commit and differs(root, paths) else commit
+
+
+def _below(root: Path, directories: Sequence[Path]) -> list[str]:
+    home = root.resolve()
+    return sorted({(home / each).resolve().relative_to(home).as_posix() for each in directories})

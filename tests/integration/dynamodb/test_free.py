@@ -54,6 +54,7 @@ def test_a_table_is_read_by_key_by_query_by_index_and_whole(here: Stage) -> None
             """
             assert table.get({"id": "c1"}) == {"id": "c1", "title": "Go"}
             assert table.get({"id": "c2"}) is None
+            assert table.is_there and not table.sibling("courses.r12").is_there
             lessons, teachers = table.sibling("lessons"), table.sibling("teachers")
             where, values = "course = :course AND #n > :from", {":course": "c1", ":from": 1}
             found = lessons.query(where, values, names={"#n": "number"}, forward=False)

@@ -33,13 +33,17 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 class Address(Struct, frozen=True):
-    """The account and region that a database's tables are in, and the options that how to work there depends on."""
+    """The account and region that a database's tables are in, and the options that how to work there depends on.
+
+    `copy`: what tables are called that were restored beside the others: "r12" for `courses-lessons.r12-prod`.
+    """
 
     cloud: Cloud
     lease_seconds: float = 20.0
     read_units: float = 0.0
     write_units: float = 0.0
     segments: int = 4
+    copy: str = ""
 
     def __str__(self) -> str:
         return faults.where(self.cloud)

@@ -45,7 +45,8 @@ class DynamoDatabase(Struct):
         return self.physical(HISTORY)
 
     def physical(self, table: str) -> str:
-        return table_name(self.service, table, self.environment)
+        name = copied(table, self.address.copy) if self.address.copy else table
+        return table_name(self.service, name, self.environment)
 
     def declared(self) -> TableShapes:
         """Return what tables.toml declares, nothing where there is none. Raises ManifestError."""
@@ -91,6 +92,11 @@ class DynamoDatabase(Struct):
         answer = self.client.call("DescribeTimeToLive", {"TableName": self.physical(table)})
         found: dict[str, Any] = answer.get("TimeToLiveDescription", {})
         return found
+
+
+def copied(table: str, copy: str) -> str:
+    """Return the logical name of the copy of a table, which migrations reach as a sibling."""
+    return f"{table}.{copy}"
 
 
 @contextmanager

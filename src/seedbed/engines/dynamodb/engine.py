@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seedbed.engines.dynamodb.address import VARIABLES, Address, address
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.infrastructure import SupportsDeployedState
+    from seedbed.engines.snapshots import Snapshots
     from seedbed.model.deployment import StackUpdate, Template
     from seedbed.model.migration import MigrationFile, Phase, Work
     from seedbed.model.target import Target
@@ -59,6 +63,13 @@ class DynamoEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.dynamodb.running.remembering import recalled
 
         return recalled(target, memory)
+
+    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+        require_extras(self.extras)
+        reached: AbstractContextManager[Snapshots] = self._part("snapshots.backups", "snapshots")(
+            target, cloud
+        )
+        return reached
 
     def check_declared(
         self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]

@@ -132,6 +132,17 @@ class TableHandle:
         """Return another table of the same service."""
         return TableHandle(self._lease, self._writer, name, self._path)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the table exists: a copy that was restored beside the others does so in one environment alone."""
+        try:
+            self._lease.database.description(self.name)
+        except ServiceError as error:
+            if error.code == NOT_FOUND:
+                return False
+            raise
+        return True
+
     # reading
 
     def get(self, key: Values) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""Snapshots of a database's tables: on-demand backups, restored to tables of other names."""

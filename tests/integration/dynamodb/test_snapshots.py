@@ -1,0 +1,264 @@
+"""Backups of tables as snapshots: taken, restored beside, copied back by a migration, tried; killed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.dynamodb.schema.read import read_declared
+from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE
+from seedbed.engines.dynamodb.wire.client import Client
+from seedbed.engines.dynamodb.wire.values import from_item, to_item
+from seedbed.errors import Refused
+from seedbed.execution.stopping import Stop
+from seedbed.model.names import table_name
+from seedbed.project import Project, snapshots
+from seedbed.project.drills import drill
+from seedbed.project.snapshots import ReleaseSnapshots
+from tests.support.aws_proxy import Proxy
+from tests.support.dynamodb.backups import BackupGuard
+from tests.support.dynamodb.tables import creation
+
+TABLES = """
+[tables.courses]
+key        = {partition = "id"}
+attributes = {id = "S"}
+ttl        = "expires_at"
+
+[tables.lessons]
+key        = {partition = "course", sort = "number"}
+attributes = {course = "S", number = "N"}
+"""
+FIRST = "# seedbed: table=courses\n\n\ndef up(table):\n    pass\n\n\ndef down(table):\n    pass\n"
+DROP = """
+# seedbed: table=courses phase=contract
+# seedbed: repeatable because "what has no subtitle stays as it is"
+# seedbed: irreversible because "subtitles are gone"
+
+
+def up(item):
+    item.pop("subtitle", None)
+    return item
+"""
+COPY_BACK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
+ITEMS = [{"id": f"c{number}", "title": f"t{number}", "subtitle": f"s{number}"} for number in range(40)]
+
+
+class Site:
+    """`courses/dynamodb` in staging: two tables and a history, on ministack behind a proxy that behaves like AWS."""
+
+    def __init__(self, root: Path, world: World, aws: Proxy) -> None:
+        self.root, self.aws = root, aws
+        self.guard = BackupGuard(aws)
+        self.stop = Stop()
+        self.told: list[str] = []
+        cloud = replace(world.cloud, endpoint=aws.endpoint)
+        self.client = Client(cloud)
+        (root / "services" / "courses" / "dynamodb" / "migrations").mkdir(parents=True)
+        (root / "services" / "courses" / "dynamodb" / "tables.toml").write_text(TABLES)
+        (root / "seedbed.toml").write_text(
+            '[platform]\nname = "shop"\n[services.courses.dynamodb]\n[environments.staging]\n'
+            f'account = "{world.account}"\nregion = "{world.region}"\n'
+            '[[expectations]]\nname = "titles"\ndatabase = "courses/dynamodb"\n'
+            'query = "SELECT id FROM courses WHERE attribute_not_exists(title)"\n'
+        )
+        environ = {
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "AWS_ACCESS_KEY_ID": world.account,
+            "AWS_SECRET_ACCESS_KEY": "any",
+        }
+        self.environ = environ
+        self.declared = read_declared(root / "services" / "courses" / "dynamodb")
+        for each in (*self.declared.tables, HISTORY_TABLE):
+            self.client.call("CreateTable", creation(self.physical(each.name), each))
+        expires = {"AttributeName": "expires_at", "Enabled": True}
+        self.client.call(
+            "UpdateTimeToLive",
+            {"TableName": self.physical("courses"), "TimeToLiveSpecification": expires},
+        )
+        self.put(*ITEMS)
+
+    def physical(self, table: str) -> str:
+        return table_name("courses", table, "staging")
+
+    def put(self, *items: dict[str, Any]) -> None:
+        for each in items:
+            self.client.call("PutItem", {"TableName": self.physical("courses"), "Item": to_item(each)})
+
+    def items(self, table: str = "courses") -> list[dict[str, Any]]:
+        found = self.client.call("Scan", {"TableName": self.physical(table)})["Items"]
+        return sorted((from_item(each) for each in found), key=lambda each: str(each["id"]))
+
+    def migration(self, name: str, text: str) -> None:
+        (self.root / "services" / "courses" / "dynamodb" / "migrations" / f"{name}.py").write_text(text)
+
+    @property
+    def project(self) -> Project:
+        return Project.open(self.root, environ=self.environ)
+
+    @property
+    def snapshots(self) -> ReleaseSnapshots:
+        project = self.project
+        where = project.catalog.environment("staging")
+        return ReleaseSnapshots(project.targets, where, stop=self.stop, tell=self.told.append)
+
+    @property
+    def database(self) -> Any:
+        return self.project.catalog.databases()[0]
+
+    def apply(self) -> None:
+        with self.project.run("staging") as run:
+            outcome = run.apply()
+        assert outcome.exit_code == 0, [each.error for each in outcome.targets]
+
+    def apply_first(self) -> None:
+        self.migration("20260101000001_first", FIRST)
+        self.apply()
+
+    def take(self, release: int = 12) -> Any:
+        (result,) = self.snapshots.take([self.database], release)
+        return result
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path, ministack_account: World, aws: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
+    made = Site(tmp_path, ministack_account, aws)
+    with closing(made.client):
+        yield made
+
+
+def _documented(kind: str, heading: str) -> str:
+    """Return the first block of `kind` below `heading` in the how-to."""
+    text = COPY_BACK.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    return text.partition(f"```{kind}")[2].partition("\n")[2].partition("```")[0]
+
+
+def test_what_a_contract_removed_is_copied_back_by_the_documented_migration_and_what_came_since_stays(
+    site: Site,
+) -> None:
+    site.apply_first()
+    assert site.take().evidence(0).verdict == "good"
+    site.migration("20260101000002_drop_subtitle", DROP)
+    site.apply()
+    assert not [each for each in site.items() if "subtitle" in each]
+    site.put({"id": "c1", "title": "t1", "subtitle": "written since"}, {"id": "new", "title": "n"})
+
+    restored = site.snapshots.restore(site.database, 12)
+    assert restored.copy.state == "available"
+    assert restored.lost[0] == "the TTL of courses-courses-staging: nothing expires in the copy"
+    assert site.items("courses.r12") == sorted(ITEMS, key=lambda each: each["id"])
+    site.migration("20260101000003_subtitles_back", _documented("python", "DynamoDB"))
+    site.apply()
+
+    wanted = [
+        *(each for each in ITEMS if each["id"] != "c1"),
+        {"id": "c1", "title": "t1", "subtitle": "written since"},
+        {"id": "new", "title": "n"},
+    ]
+    assert site.items() == sorted(wanted, key=lambda each: each["id"])
+    site.snapshots.drop(site.database, "r12")
+    assert not [each for each in site.client.call("ListTables", {})["TableNames"] if ".r12" in each]
+    assert site.take().snapshot is not None  # and it is still there
+
+
+def test_a_take_that_was_killed_between_two_tables_is_partial_until_it_is_called_again(site: Site) -> None:
+    with site.aws.refuse("CreateBackup", code="InternalServerError", status=500, times=40):
+        first = site.take()
+    assert first.evidence(0).verdict == "bad"
+    with closing(Client(site.client.cloud)) as client:  # one of three
+        client.call(
+            "CreateBackup",
+            {"TableName": site.physical("courses"), "BackupName": "seedbed-shop-staging-courses-r12"},
+        )
+    (found,) = site.snapshots.look([site.database], 12)
+    assert found.snapshot is not None
+    assert found.snapshot.state == "partial"
+    assert "courses-lessons-staging" in found.snapshot.because
+    with pytest.raises(Refused, match="cannot be restored"):
+        site.snapshots.restore(site.database, 12)
+    assert site.take().evidence(0).verdict == "good"
+    assert len(site.client.call("ListBackups", {})["BackupSummaries"]) == 3
+
+
+def test_a_backup_whose_answer_was_lost_is_found_and_not_taken_twice(site: Site) -> None:
+    site.aws.drop("CreateBackup", when="answered", times=3)
+    assert site.take().evidence(0).verdict == "good"
+    assert len(site.client.call("ListBackups", {})["BackupSummaries"]) == 3
+
+
+def test_a_backup_that_somebody_deleted_makes_the_snapshot_partial(site: Site) -> None:
+    snapshot = site.take().snapshot
+    site.client.call("DeleteBackup", {"BackupArn": snapshot.parts[site.physical("lessons")]})
+    (found,) = site.snapshots.look([site.database], 12)
+    assert found.snapshot is not None
+    assert found.evidence(0).verdict == "bad"
+    assert found.snapshot.because == "courses-lessons-staging has no backup"
+
+
+def test_a_table_that_the_contract_removed_is_in_the_snapshot_and_in_the_copy(site: Site) -> None:
+    site.take()
+    site.client.call("DeleteTable", {"TableName": site.physical("lessons")})
+    (site.root / "services" / "courses" / "dynamodb" / "tables.toml").write_text(
+        TABLES.partition("[tables.lessons]")[0]
+    )
+    restored = site.snapshots.restore(site.database, 12)
+    assert "courses-lessons.r12-staging" in site.client.call("ListTables", {})["TableNames"]
+    (listed,) = site.snapshots.listed([site.database])
+    assert [(each.name, each.state) for each in listed.copies] == [("r12", "available")]
+    site.snapshots.drop(site.database, "r12")
+    assert restored.copy.name == "r12"
+    assert not [each for each in site.client.call("ListTables", {})["TableNames"] if ".r12" in each]
+
+
+def test_a_restore_that_was_stopped_goes_on_and_restores_nothing_twice(site: Site) -> None:
+    site.take()
+    site.aws.refuse("RestoreTableFromBackup", code="LimitExceededException", status=400, times=4)
+    site.aws.drop("RestoreTableFromBackup", when="answered", times=1)
+    restored = site.snapshots.restore(site.database, 12)
+    assert restored.copy.state == "available"
+    there = site.client.call("ListTables", {})["TableNames"]
+    assert [each for each in there if ".r12" in each] == [
+        "courses-courses.r12-staging",
+        "courses-lessons.r12-staging",
+        "courses-migrations_history.r12-staging",
+    ]
+
+
+def test_a_copy_of_another_snapshot_is_not_taken_for_this_one_s(site: Site) -> None:
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    site.snapshots.delete([site.database], 12)
+    site.take()
+    with pytest.raises(Refused, match="was restored from another backup"):
+        site.snapshots.restore(site.database, 12)
+
+
+def test_a_drill_shows_its_figures_and_leaves_nothing(site: Site) -> None:
+    site.apply_first()
+    site.take()
+    site.snapshots.restore(site.database, 12, name="r12-drill")  # a drill that was killed left it
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert [each.name for each in found.checks] == ["identity", "history", "rows", "expectation titles"]
+    assert found.is_good, found.checks
+    assert found.rows == {"courses": 40, "lessons": 0}
+    assert found.restoring > 0
+    assert not [each for each in site.client.call("ListTables", {})["TableNames"] if "." in each]
+
+
+def test_a_drill_finds_a_copy_that_is_not_what_it_should_be(site: Site) -> None:
+    site.apply_first()
+    site.put({"id": "odd"})
+    site.take()
+    site.client.call("DeleteItem", {"TableName": site.physical("courses"), "Key": to_item({"id": "odd"})})
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert [each.name for each in found.checks if not each.is_good] == ["expectation titles"]
+    assert found.evidence(0).verdict == "bad"

@@ -258,7 +258,9 @@ class Site:
             return run.outcome_of(emit)
 
         self.patch.setattr(deploying, "plan_deploy", planned)
-        self.patch.setattr(deploying, "plan_destroy", lambda *_, **__: SimpleNamespace(names=[samples.STACK]))
+        self.patch.setattr(
+            deploying, "plan_destroy", lambda *_, **__: SimpleNamespace(names=[samples.STACK], stays="")
+        )
         for name in ("deploy", "destroy"):
             self.patch.setattr(deploying, name, made)
 

@@ -645,6 +645,17 @@ def test_the_command_shows_asks_and_collects(account: Account) -> None:
     manifest = account.root / "seedbed.toml"
     far = '[environments."dev-far-*"]\naccount = "777777777777"\nregion = "eu-central-1"\nephemeral = true\n'
     manifest.write_text(manifest.read_text() + far)
+    others = account.call("env", "list", "--json")
+    looked = {each["account"]: each["done"] for each in others.document["looked"]}
+    assert (others.code, looked) == (0, {account.world.account: True, "777777777777": False}), (
+        others.everything
+    )
+    nowhere = account.call("env", "list", "--json", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    assert (nowhere.code, {each["done"] for each in nowhere.document["looked"]}) == (4, {False}), (
+        nowhere.everything
+    )
+    none = account.call("env", "gc", "--yes", "--most", "0", "--json")
+    assert (none.code, {each["done"] for each in none.document["environments"]}) == (0, {"postponed", ""})
     ran = account.call("env", "gc", "--yes", "--exit-code", "--json")
     assert ran.code == 0, ran.everything  # the task of a base has credentials of its own account alone
     assert ["777777777777" in each["error"] for each in ran.document["errors"]] == [True], ran.everything

@@ -88,7 +88,12 @@ def examples() -> dict[str, Document]:
         release_samples.soaking(),
         release_samples.listed(),
         RunsDocument.of("staging", samples.runs(), "runs list"),
-        EnvironmentsDocument.of([samples.USER], samples.environments(), "env list", samples.there()[:1]),
+        EnvironmentsDocument.of(
+            [samples.USER],
+            samples.environments(),
+            "env list",
+            [replace(samples.looks()[0], there=samples.there()[:1])],
+        ),
         CollectionDocument.of(samples.collected()[3:5], (), most=5, dry_run=False, command="env gc"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         UpDocument.of(samples.arrival(), "env up"),

@@ -86,9 +86,7 @@ EVERY: list[Document] = [
     _outcome(samples.interrupted(), "revert"),
     _outcome(samples.unknown(), "apply"),
     EnvironmentsDocument.of(["user/x"], samples.environments(), "env list"),
-    EnvironmentsDocument.of(
-        ["user/x"], samples.environments(), "env list", samples.there(), [samples.errors().errors[0]]
-    ),
+    EnvironmentsDocument.of(["user/x"], samples.environments(), "env list", samples.looks()),
     CollectionDocument.of(
         samples.collected(),
         [samples.errors().errors[0]],

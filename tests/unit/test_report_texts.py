@@ -157,9 +157,7 @@ PAGES: dict[str, Page] = {
     "runs": runs_text(RunsDocument.of("staging", samples.runs(), "runs list")),
     "runs-none": runs_text(RunsDocument.of("staging", (), "runs list")),
     "environments-there": environments_text(
-        EnvironmentsDocument.of(
-            [], samples.environments(), "env list", samples.there(), [samples.errors().errors[0]]
-        )
+        EnvironmentsDocument.of([], samples.environments(), "env list", samples.looks())
     ),
     "collection": collection_text(
         CollectionDocument.of(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar
 
+from msgspec import Struct
+
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.inventory import ThereEntry
@@ -34,6 +36,23 @@ class EnvironmentEntry(Part, frozen=True):
         )
 
 
+class PlaceEntry(Part, frozen=True):
+    """One account and region."""
+
+    account: Annotated[str, says("The AWS account.")]
+    region: Annotated[str, says("The AWS region.")]
+    done: Annotated[bool, says("What is there is known; else one of `errors` says why not.")]
+
+
+class Look(Struct, frozen=True):
+    """What a look into one account and region found: what is there, or why that is not known."""
+
+    account: str
+    region: str
+    there: Sequence[ThereEntry] = ()
+    error: SeedbedError | None = None
+
+
 class EnvironmentsDocument(Document, frozen=True, kw_only=True, tag="seedbed/environments/1"):
     """The environments that there are."""
 
@@ -45,6 +64,12 @@ class EnvironmentsDocument(Document, frozen=True, kw_only=True, tag="seedbed/env
         says("Those that have stacks, or of which something is left, in the accounts that were looked at."),
     ]
     errors: Annotated[tuple[ErrorEntry, ...], says("Why an account could not be looked at.")]
+    looked: Annotated[
+        tuple[PlaceEntry, ...],
+        says(
+            "Where was looked: each account and region that is declared for ephemeral environments and bases."
+        ),
+    ]
 
     @classmethod
     def of(
@@ -52,17 +77,17 @@ class EnvironmentsDocument(Document, frozen=True, kw_only=True, tag="seedbed/env
         kept: Sequence[str],
         declared: Iterable[EnvironmentPattern],
         command: str,
-        there: Iterable[ThereEntry] = (),
-        errors: Iterable[SeedbedError] = (),
+        looks: Sequence[Look] = (),
     ) -> EnvironmentsDocument:
-        """Return what there is: the sandbox, of which the databases `kept` run, what is `declared`, what is there."""
+        """Return what there is: the sandbox, of which the databases `kept` run, what is `declared`, what was found."""
         sandbox = EnvironmentEntry.of(EnvironmentPattern(SANDBOX, ephemeral=True), kept)
         return cls(
             seedbed=VERSION,
             command=command,
             environments=(sandbox, *map(EnvironmentEntry.of, declared)),
-            there=tuple(there),
-            errors=tuple(map(ErrorEntry.of, errors)),
+            there=tuple(one for each in looks for one in each.there),
+            errors=tuple(ErrorEntry.of(each.error) for each in looks if each.error is not None),
+            looked=tuple(PlaceEntry(each.account, each.region, each.error is None) for each in looks),
         )
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from seedbed.aws import secrets
 from seedbed.aws.cloud import Cloud
-from seedbed.aws.faults import Denied
+from seedbed.aws.faults import Denied, WrongAccount, WrongRegion
 from seedbed.aws.identity import require_account
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
@@ -23,7 +23,7 @@ from seedbed.deployment.reading import reads
 from seedbed.deployment.stacks import Stacks, StackStatus
 from seedbed.documents.inventory import ThereEntry
 from seedbed.engines.sharing import SharedServer
-from seedbed.errors import Refused, UsageError
+from seedbed.errors import Refused, SeedbedError, UsageError
 from seedbed.manifest.environments import environment as declared
 from seedbed.manifest.environments import is_pattern
 from seedbed.model.environment import Environment, is_dev_name
@@ -68,6 +68,17 @@ def sites(platform: Platform, *, every: bool = False) -> list[Environment]:
         if each.account and each.region and (every or each.ephemeral or each.is_base):
             found.setdefault((each.account, each.region), each.named(each.pattern))
     return list(found.values())
+
+
+def failures(errors: Sequence[SeedbedError], places: int) -> list[SeedbedError]:
+    """Return those of `errors`, met in some of `places`, by which a look has failed.
+
+    That the credentials are not of an account, or not for a region, is no failure beside one that was looked at: others
+    look there. The task of a base has credentials of its own account, and rights in its own region.
+    """
+    if len(errors) == places:
+        return list(errors)
+    return [each for each in errors if not isinstance(each, WrongAccount | WrongRegion)]
 
 
 def entry(found: Found, outlook: Prospect, cloud: Cloud) -> ThereEntry:

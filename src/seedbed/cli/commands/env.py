@@ -17,8 +17,7 @@ from seedbed.errors import ExitCode, Hint, SeedbedError, UsageError, call, exit_
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
-    from seedbed.documents.environments import ConnectionsDocument
-    from seedbed.documents.inventory import ThereEntry
+    from seedbed.documents.environments import ConnectionsDocument, Look
     from seedbed.model.environment import Environment, EnvironmentPattern
     from seedbed.model.platform import Database
 
@@ -160,36 +159,38 @@ def listing(context: CommandContext, every: bool) -> None:
     """List the declared environments, the sandbox's running servers, and what is there in AWS.
 
     In the accounts of ephemeral environments and bases: who uses each, until when it stays, how many stacks it has, and
-    what is left of those that have none.
+    what is left of those that have none. An account that the credentials are not of is named and passed over, as long
+    as there is another one; one that cannot be looked at otherwise is an error.
 
     \b
     seedbed env list
     seedbed env list --all --json
     """
     from seedbed.documents.environments import EnvironmentsDocument
+    from seedbed.project.inventory import failures, sites
     from seedbed.report.text.environments import environments_text
 
     kept: Sequence[str] = ()
     declared: Sequence[EnvironmentPattern] = ()
     if context.has_manifest:  # without one there is the sandbox, of a platform that is yet to come
         kept, declared = context.project.sandbox.kept_databases(), context.project.platform.environments
-    there, errors = _there(context, every=every) if declared else ([], [])
-    document = EnvironmentsDocument.of(kept, declared, context.command, there, errors)
+    places = sites(context.project.platform, every=every) if declared else []
+    looks = [_look(context, where) for where in places]
+    document = EnvironmentsDocument.of(kept, declared, context.command, looks)
     context.show(document, environments_text)
+    errors = [each.error for each in looks if each.error is not None]
+    context.leave_for(failures(errors, len(places)))
 
 
-def _there(context: CommandContext, *, every: bool) -> tuple[list[ThereEntry], list[SeedbedError]]:
-    """Return what is there in AWS, and why accounts could not be looked at."""
-    from seedbed.project.inventory import look, sites
+def _look(context: CommandContext, where: Environment) -> Look:
+    """Return what is there in AWS where `where` is declared, or why that could not be looked at."""
+    from seedbed.documents.environments import Look
+    from seedbed.project.inventory import look
 
-    found: list[ThereEntry] = []
-    errors: list[SeedbedError] = []
-    for where in sites(context.project.platform, every=every):
-        try:
-            found += look(context.project.targets, where)
-        except SeedbedError as error:
-            errors.append(error)
-    return found, errors
+    try:
+        return Look(where.account, where.region, look(context.project.targets, where))
+    except SeedbedError as error:
+        return Look(where.account, where.region, error=error)
 
 
 for _each in (cost, gc, touch, extend, keep):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     default=5,
     metavar="N",
-    help="How many to delete a day (default: 5).",
+    help="How many to delete a day (default: 5); 0: only mark.",
 )
 @click.option("--exit-code", "as_code", is_flag=True, help="Exit with 6 if any is still due at the end.")
 @options.as_json
@@ -46,7 +46,7 @@ def command(context: CommandContext, dry_run: bool, yes: bool, most: int, as_cod
     """
     from seedbed.documents.inventory import CollectionDocument
     from seedbed.execution.stopping import Stop
-    from seedbed.project.inventory import sites
+    from seedbed.project.inventory import failures, sites
     from seedbed.project.telling import tell
     from seedbed.report.text.inventory import collection_text
 
@@ -68,7 +68,7 @@ def command(context: CommandContext, dry_run: bool, yes: bool, most: int, as_cod
     )
     context.show(document, collection_text)
     failed = [ExitCode(each.error.exit_code) for each in found if each.error]
-    codes = [*failed, *(each.exit_code for each in errors if not _is_others(each, len(places) - len(errors)))]
+    codes = [*failed, *(each.exit_code for each in failures(errors, len(places)))]
     if codes:
         context.leave(exit_code(codes, changed=any(each.done == "collected" for each in found)))
     left = [each for each in found if each.there.fate == "due" and each.done in {"", "postponed"}]
@@ -103,16 +103,6 @@ def _collected(
         except SeedbedError as error:
             errors.append(error)
     return found, errors
-
-
-def _is_others(error: SeedbedError, seen: int) -> bool:
-    """Return whether it says of an account or region, beside those that were seen, that others collect there.
-
-    The task of a base has credentials of its own account, and rights in its own region.
-    """
-    from seedbed.aws.faults import WrongAccount, WrongRegion
-
-    return seen > 0 and isinstance(error, WrongAccount | WrongRegion)
 
 
 def _ask(context: CommandContext, found: Sequence[CollectedEntry]) -> None:

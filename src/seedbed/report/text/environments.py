@@ -15,6 +15,7 @@ from seedbed.report.styles import Line, Lines, Style, Table, line, row
 from seedbed.report.text.errors import error_text
 from seedbed.report.text.inventory import there_text
 from seedbed.support.dotenv import dotenv_line, export_line
+from seedbed.support.phrases import listed
 
 
 def environments_text(document: EnvironmentsDocument) -> Lines:
@@ -26,6 +27,8 @@ def environments_text(document: EnvironmentsDocument) -> Lines:
         page += [line(), *there]
     for error in document.errors:
         page += error_text(error)
+    if places := [f"{each.account} {each.region}" for each in document.looked if each.done]:
+        page.append(line((f"looked at {listed(places)}, and nowhere else", Style.DIM)))
     return page
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from seedbed.documents.bundle import BundleDocument
 from seedbed.documents.cost import ActualEntry, CostDocument
+from seedbed.documents.environments import Look
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.inventory import CollectedEntry, Done, ThereEntry
 from seedbed.documents.runs import RunEntry
@@ -725,6 +726,14 @@ def there() -> tuple[ThereEntry, ...]:
         ThereEntry.of(
             left, Prospect("due", "it has no stack any more, and it was marked a day ago"), *place, ()
         ),
+    )
+
+
+def looks() -> tuple[Look, ...]:
+    """An account that was looked at, and one that was not."""
+    return (
+        Look("111111111111", "eu-central-1", there()),
+        Look("222222222222", "eu-central-1", error=errors().errors[0]),
     )
 
 

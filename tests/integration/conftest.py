@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.deployment.application import STACK
-from tests.support.deployment.in_base import BASE, write_in_base
+from tests.support.deployment.in_base import BASE, with_base, write_in_base
 from tests.support.deployment.inside import Authority, ask_for_passwords
-from tests.support.deployment.releases import Synthesis, release, synthesise
+from tests.support.deployment.releases import Shop, Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
-from tests.support.deployment.stage import BY_TASK, one_database
-from tests.support.fargate import Fargate, fargate
+from tests.support.deployment.stage import BY_TASK, IMAGE, one_database
+from tests.support.fargate import Fargate, Pipes, fargate, piping, seedbed_image
 from tests.support.postgres.clusters import furnish
 
 WITH_IMAGES = {
@@ -87,3 +88,26 @@ def asking(short_path: Path, cluster: Path) -> Iterator[EmbeddedServer]:
     with embedded(short_path) as server:
         ask_for_passwords(server)
         yield server
+
+
+@pytest.fixture
+def pipes(tasks: Fargate, ministack_account: World) -> Iterator[Pipes]:
+    """What starts tasks by the pipes of the account."""
+    with piping(tasks, ministack_account) as running:
+        yield running
+
+
+@pytest.fixture
+def in_base(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    pipes: Pipes,
+    authority: Authority,
+) -> Shop:
+    """A platform with a base that is deployed, and nothing in it."""
+    image = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
+    tasks.images[IMAGE] = replace(image, directory=tmp_path)
+    return replace(with_base(tmp_path, ministack_account, assemblies), endpoint=aws.endpoint)

@@ -16,6 +16,7 @@ from seedbed.aws.cloud import Cloud
 from seedbed.errors import ExitCode, SeedbedError
 from seedbed.execution.stopping import Stop
 from seedbed.model.event import WorkProgressed
+from seedbed.remote.control import run_named
 from seedbed.remote.place import of_worker
 from seedbed.remote.worker import CLAIM, Rhythm, Worker, this_task
 
@@ -53,7 +54,7 @@ def main() -> int:
     cloud = Cloud(region=os.environ["AWS_REGION"], endpoint=os.environ["AWS_ENDPOINT_URL"])
     control = of_worker(cloud, os.environ)
     name = os.environ.get("WORKER_NAME") or this_task(os.environ)
-    id_, token = sys.argv[sys.argv.index("--run") + 1], os.environ.get(CLAIM, "")
+    id_, token = run_named(sys.argv[sys.argv.index("--run") + 1]), os.environ.get(CLAIM, "")
     worker = Worker(control, id_, name=name, rhythm=RHYTHM, token=token)
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.request(ExitCode.TERMINATED))  # before the run is ours

@@ -143,6 +143,9 @@ def test_in_a_base_the_bucket_is_not_emptied_and_the_records_are_found_below_it(
     for path in (control, task):
         assert may(rights.RUN, Asked("ssm:GetParametersByPath", NAMES.arn("ssm", path)), lies)
     assert not may(rights.RUN, Asked("ssm:GetParametersByPath", NAMES.arn("ssm", control)))
+    read = Asked("ssm:GetParameters", NAMES.arn("ssm", "parameter/shop/shared-dev/seedbed/network/vpc"))
+    assert may(rights.DEPLOY, read, lies)  # by its stacks
+    assert not may(rights.DEPLOY, read)
 
 
 @pytest.mark.parametrize("action", ["ecs:StopTask", "ecs:DescribeTasks"])
@@ -153,6 +156,42 @@ def test_in_the_cluster_of_a_base_nobody_stops_the_tasks_of_a_neighbour(kind: st
     assert may(kind, Asked(action, task, {**HERE, **OWN}), lies)
     assert not may(kind, Asked(action, task, {**HERE, **others}), lies)
     assert may(kind, Asked(action, task, HERE))  # a cluster of its own has no others
+
+
+@pytest.mark.parametrize("kind", [rights.READ, rights.RUN, rights.DEPLOY])
+def test_of_a_base_runs_are_asked_for_followed_and_stopped_and_its_task_started_by_nobody(kind: str) -> None:
+    base = replace(NAMES, environment="shared-dev", ephemeral=False, is_base=True)
+    lies = replace(NAMES, base="shared-dev", family="own", roles=["arn:aws:iam::111111111111:role/own"])
+    # A developer: all that is his own, and runs of the base.
+    held = [
+        *(each for policy in rights.KINDS[rights.DEV] for each in rights.statements(policy, lies)),
+        *(each for policy in rights.KINDS[kind] for each in rights.statements(policy, base)),
+    ]
+    record = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#shared-dev#1"]})
+    is_run = kind == rights.RUN
+    assert allows(held, record) is is_run
+    assert allows(held, Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE)) is is_run
+    role = NAMES.roles[0]
+    for refused in (
+        RUN,
+        Asked("ecs:StartTask", TASK, HERE),
+        Asked("ecs:CreateService", TASK, HERE),
+        Asked("ecs:UpdateService", NAMES.arn("ecs", "service/seedbed/graph"), HERE),
+        Asked("ecs:RegisterTaskDefinition", "*", HERE),
+        Asked("ecs:ExecuteCommand", NAMES.arn("ecs", "task/seedbed/1"), HERE),
+        Asked("iam:PassRole", role, PASS),
+        *(
+            Asked("iam:PassRole", role, {"iam:PassedToService": [f"{each}.amazonaws.com"]})
+            for each in ("pipes", "scheduler", "lambda", "ec2")
+        ),
+        Asked("sts:AssumeRole", role),
+        Asked("pipes:UpdatePipe", NAMES.arn("pipes", "pipe/base")),
+        Asked("scheduler:UpdateSchedule", NAMES.arn("scheduler", "schedule/default/base")),
+    ):
+        assert not allows(held, refused), refused
+    own = Asked("ecs:RunTask", NAMES.arn("ecs", "task-definition/own:1"), HERE)
+    assert allows(held, own)
+    assert allows(held, Asked("iam:PassRole", lies.roles[0], PASS))
 
 
 def test_the_task_of_a_base_deletes_stacks_of_ephemeral_environments_and_no_others() -> None:

@@ -46,7 +46,8 @@ class Names(Struct, frozen=True):
 
     `base`: the environment whose table and bucket they are, where this one lies in it. `cluster` is an ARN, `family`
     the name of the task's definition without its number, `roles` are the ARNs of what the task is given: all empty
-    where there is no task. `topic`: the ARN of the one that is told what was collected; empty where none is.
+    where there is no task. `topic`: the ARN of the one that is told what was collected; empty where none is. `is_base`:
+    it is a base itself, whose task AWS alone starts.
     """
 
     platform: str
@@ -63,6 +64,7 @@ class Names(Struct, frozen=True):
     ephemeral: bool = False
     base: str = ""
     topic: str = ""
+    is_base: bool = False
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -169,18 +171,25 @@ def _run(names: Names) -> list[Statement]:
     if not names.cluster:
         return found
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
-    tasks = [names.arn("ecs", "task/*")]
+    return [
+        *found,
+        _allow(["ecs:DescribeTasks", "ecs:StopTask"], [names.arn("ecs", "task/*")], _own_tasks(names)),
+        _allow(["ecs:ListTasks"], ["*"], here),  # it has no resource of its own
+        _allow(["logs:GetLogEvents"], [names.arn("logs", f"log-group:{names.log_group}:log-stream:*")]),
+        *([] if names.is_base else _start(names)),
+    ]
+
+
+def _start(names: Names) -> list[Statement]:
+    """Start the task. Nobody may that of a base: who may pass its roles gives them to whatever he may start."""
+    here = {"ArnEquals": {"ecs:cluster": names.cluster}}
     # A tag is told what is being made, and no cluster.
     started = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
     passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
     return [
-        *found,
         _allow(["ecs:RunTask"], [names.arn("ecs", f"task-definition/{names.family}:*")], here),
-        _allow(["ecs:DescribeTasks", "ecs:StopTask"], tasks, _own_tasks(names)),
-        _allow(["ecs:ListTasks"], ["*"], here),  # it has no resource of its own
-        _allow(["ecs:TagResource"], tasks, started),
+        _allow(["ecs:TagResource"], [names.arn("ecs", "task/*")], started),
         _allow(["iam:PassRole"], list(names.roles), passed),
-        _allow(["logs:GetLogEvents"], [names.arn("logs", f"log-group:{names.log_group}:log-stream:*")]),
     ]
 
 
@@ -208,6 +217,9 @@ def _deploy(names: Names) -> list[Statement]:
             [names.arn("dynamodb", f"table/*-{names.environment}")],
         ),
     ]
+    if names.base:  # what its stacks read there: whether that has changed since is asked before a deployment
+        of_base = names.arn("ssm", f"parameter/{names.platform}/{names.base}/seedbed/*")
+        found.append(_allow(["ssm:GetParameters"], [of_base]))
     return [*found, *_destroy(names)] if names.ephemeral else found
 
 

@@ -26,6 +26,7 @@ from seedbed.cdk.github import GithubRoles
 from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.injecting import RDS_BUNDLE, inject
 from seedbed.cdk.network import Network
+from seedbed.cdk.pipe import RunPipe
 from seedbed.cdk.platform import platform_stacks, run
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.schedule import Collection
@@ -50,6 +51,7 @@ __all__ = [
     "MigrationTask",
     "Network",
     "PostgresOptions",
+    "RunPipe",
     "SearchSizes",
     "ServiceGraph",
     "ServicePostgres",

@@ -23,8 +23,8 @@ class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read,
     carried out inside the network, and cannot approve; `deploy` has stacks deployed by the CDK's roles, in ephemeral
     environments destroyed as well; `release` is `run` and `deploy`, and takes the steps of releases;
     `approve` writes approvals in the caller's own name and nothing else; `dev` is `run` and `deploy`, for ephemeral
-    environments alone. Table, bucket and task are found by their parameters, so that the stack may belong to
-    another app; it is deployed after theirs.
+    environments alone. None starts the task of a base: a `RunPipe` does. Table, bucket and task are found by their
+    parameters, so that the stack may belong to another app; it is deployed after theirs.
     """
 
     def __init__(
@@ -90,16 +90,15 @@ class Callers(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             read("control", "bucket"),
             ephemeral=is_ephemeral(environment),
             base=environment.base,
+            is_base=environment.is_base,
         )
         if not with_task:
             return named
-        return replace(
-            named,
-            cluster=read("task", "cluster"),
-            family=read("task", "stacks/family"),
-            log_group=read("task", "log-group"),
-            roles=[read("task", "stacks/task-role"), read("task", "stacks/execution-role")],
-        )
+        named = replace(named, cluster=read("task", "cluster"), log_group=read("task", "log-group"))
+        if environment.is_base:
+            return named
+        roles = [read("task", f"stacks/{each}") for each in ("task-role", "execution-role")]
+        return replace(named, family=read("task", "stacks/family"), roles=roles)
 
 
 def _require_known(kinds: Collection[str], environment: Environment) -> None:

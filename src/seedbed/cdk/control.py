@@ -37,6 +37,8 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
     Ephemeral environments: nothing stays when the stack goes; `seedbed destroy` empties the bucket before, which
     CloudFormation cannot. Elsewhere all of it is kept, the table protected from deletion and recoverable to any moment;
     the bucket keeps former versions where the environment is protected.
+
+    The table of a base has a stream of its keys: a `RunPipe` starts the task by it.
     """
 
     def __init__(
@@ -73,6 +75,10 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         )
         return ControlNames(table, bucket, log)
 
+    def stream(self, scope: Construct) -> str:
+        """Return the ARN of the stream of a base's table, as `scope` may use it."""
+        return across(self, scope, self.path, "stream", str(self.table.table_stream_arn))
+
     def grant_work(self, role: iam.IRole) -> None:
         """Let `role` do what a run inside the network does: take what was asked, tell what happens, leave the state."""
         names, stack = self.names(role), Stack.of(role)
@@ -90,6 +96,7 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
             sort_key=dynamodb.Attribute(name="part", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute=EXPIRES,
+            stream=dynamodb.StreamViewType.KEYS_ONLY if self.environment.is_base else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=is_kept
             ),

@@ -22,6 +22,7 @@ from seedbed.cdk.graph import GraphSizes, ServiceGraph
 from seedbed.cdk.images import container_image
 from seedbed.cdk.made import AllSizes, Made, Yours, architecture, network_stack, stack, told
 from seedbed.cdk.network import Network
+from seedbed.cdk.pipe import RunPipe
 from seedbed.cdk.postgres import PostgresOptions, ServicePostgres, Sizes
 from seedbed.cdk.schedule import NIGHTLY, Collection
 from seedbed.cdk.search import SearchSizes, ServiceSearch
@@ -145,9 +146,11 @@ def _make_base(app: cdk.App, platform: Platform, made: Made, sizes: AllSizes, yo
     base.say_where(made.network, cdk.Stack.of(made.network), platform.name)
     base.make_servers(app, platform, made, made.network, sizes)
     made.task = base.make_task(app, platform, made, made.network, made.control, image)
+    home = cdk.Stack.of(made.task)
+    RunPipe(home, "Runs", task=made.task, network=made.network, control=made.control)
     if at := told(app, made.environment, COLLECT):
         Collection(
-            cdk.Stack.of(made.task),
+            home,
             "Collection",
             platform=platform.name,
             environment=made.environment,

@@ -60,8 +60,8 @@ class Collection(Construct):  # type: ignore[misc]  # the CDK's types are not re
                 try_=f"collect = {NIGHTLY}, or nightly",
             )
         self._allow(platform, environment, task, control)
-        role = self._role(task)
-        subnets = [str(each.subnet_id) for each in network.subnets(network.tasks)]
+        role = iam.Role(self, "Starter", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        task.grant_start(role)
         words = ["-C", PLATFORM, "env", "gc", "--yes", "--most", str(most)]
         self.schedule = scheduler.CfnSchedule(
             self,
@@ -72,18 +72,7 @@ class Collection(Construct):  # type: ignore[misc]  # the CDK's types are not re
             target={
                 "arn": str(task.cluster.cluster_arn),
                 "roleArn": str(role.role_arn),
-                "ecsParameters": {
-                    "taskDefinitionArn": str(task.definition.task_definition_arn),
-                    "launchType": "FARGATE",
-                    "propagateTags": "TASK_DEFINITION",
-                    "networkConfiguration": {
-                        "awsvpcConfiguration": {
-                            "subnets": subnets,
-                            "securityGroups": [str(task.group.security_group_id)],
-                            "assignPublicIp": "DISABLED",
-                        }
-                    },
-                },
+                "ecsParameters": task.starting(network),
                 "input": json.dumps({"containerOverrides": [{"name": CONTAINER, "command": words}]}),
                 "retryPolicy": {"maximumRetryAttempts": 3},
             },
@@ -96,24 +85,3 @@ class Collection(Construct):  # type: ignore[misc]  # the CDK's types are not re
         about = replace(about, topic=environment.notify)
         for each in rights.statements(rights.COLLECT, about):
             task.definition.add_to_task_role_policy(iam.PolicyStatement.from_json(dict(each)))
-
-    def _role(self, task: MigrationTask) -> iam.Role:
-        """Return the role that starts the task, and nothing else."""
-        role = iam.Role(self, "Starter", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
-        here = {"ArnEquals": {"ecs:cluster": str(task.cluster.cluster_arn)}}
-        roles = [
-            str(task.definition.task_role.role_arn),
-            str(task.definition.obtain_execution_role().role_arn),
-        ]
-        passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-        started = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
-        definition = str(task.definition.task_definition_arn)
-        for actions, resources, conditions in (
-            (["ecs:RunTask"], [definition], here),
-            (["ecs:TagResource"], [Stack.of(self).format_arn(service="ecs", resource="task/*")], started),
-            (["iam:PassRole"], roles, passed),
-        ):
-            role.add_to_policy(
-                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
-            )
-        return role

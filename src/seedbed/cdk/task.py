@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -70,6 +71,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         """
         super().__init__(scope, id)
         self.environment = environment
+        self.path = parameter_path(platform, environment.name, "seedbed", "task")
         self.cluster = cluster or ecs.Cluster(self, "Cluster", vpc=network.vpc)
         self.group = ec2.SecurityGroup(
             self, "Access", vpc=network.vpc, description=f"seedbed in {environment.name}"
@@ -100,7 +102,36 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
         if control is not None:
             control.grant_work(self.definition.task_role)
         self._may_know_itself()
-        self._say_where(platform, network)
+        self._say_where(network)
+
+    def starting(self, network: Network) -> dict[str, Any]:
+        """Return what EventBridge is told to start the task with, as its L1 constructs take it."""
+        place = {
+            "subnets": [str(each.subnet_id) for each in network.subnets(network.tasks)],
+            "securityGroups": [str(self.group.security_group_id)],
+            "assignPublicIp": "DISABLED",
+        }
+        return {
+            "taskDefinitionArn": str(self.definition.task_definition_arn),
+            "launchType": "FARGATE",
+            "propagateTags": "TASK_DEFINITION",
+            "networkConfiguration": {"awsvpcConfiguration": place},
+        }
+
+    def grant_start(self, role: iam.Role) -> None:
+        """Let `role` start the task, with the roles that its definition names and no others."""
+        here = {"ArnEquals": {"ecs:cluster": str(self.cluster.cluster_arn)}}
+        roles = [self.definition.task_role, self.definition.obtain_execution_role()]
+        passed = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        started = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+        for actions, resources, conditions in (
+            (["ecs:RunTask"], [str(self.definition.task_definition_arn)], here),
+            (["ecs:TagResource"], [Stack.of(self).format_arn(service="ecs", resource="task/*")], started),
+            (["iam:PassRole"], [str(each.role_arn) for each in roles], passed),
+        ):
+            role.add_to_policy(
+                iam.PolicyStatement(actions=actions, resources=resources, conditions=conditions)
+            )
 
     def _log_group(self, control: Control | None) -> logs.ILogGroup:
         if control is None or self.environment.base:  # nobody reads what his neighbours' tasks say
@@ -157,7 +188,7 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             iam.PolicyStatement(actions=["sts:GetCallerIdentity"], resources=["*"])
         )
 
-    def _say_where(self, platform: str, network: Network) -> None:
+    def _say_where(self, network: Network) -> None:
         subnets = [str(each.subnet_id) for each in network.subnets(network.tasks)]
         values = {
             "cluster": str(self.cluster.cluster_arn),
@@ -167,14 +198,13 @@ class MigrationTask(Construct):  # type: ignore[misc]  # the CDK's types are not
             "security-group": str(self.group.security_group_id),
             "log-group": str(self.log_group.log_group_name),
         }
-        path = parameter_path(platform, self.environment.name, "seedbed", "task")
-        write_parameters(self, values, path)
+        write_parameters(self, values, self.path)
         inner = {
             "family": str(self.definition.family),
             "task-role": str(self.definition.task_role.role_arn),
             "execution-role": str(self.definition.obtain_execution_role().role_arn),
         }
-        share(self, inner, path)
+        share(self, inner, self.path)
         CfnOutput(self, "TaskDefinition", value=values["task-definition"])
 
 

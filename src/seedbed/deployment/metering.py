@@ -28,6 +28,7 @@ _BY_USE = {
     "AWS::Events::Rule",
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
+    "AWS::Pipes::Pipe",
     "AWS::RDS::DBCluster",
     "AWS::S3::Bucket",
     "AWS::SNS::Topic",

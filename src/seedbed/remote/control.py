@@ -316,7 +316,7 @@ class Control:
         return environment_item(self.environment)
 
     def _run(self, id_: str) -> str:
-        return f"run#{self.environment}#{id_}"
+        return run_item(self.environment, id_)
 
     def _files(self, sha256: str) -> str:
         return f"files/{self.environment}/{sha256}.tar.gz"
@@ -390,6 +390,16 @@ class Control:
 def environment_item(environment: str) -> str:
     """Return the id of the items about an environment itself, and of those that point to its runs."""
     return f"environment#{environment}"
+
+
+def run_item(environment: str, id_: str) -> str:
+    """Return the id of the items of a run."""
+    return f"run#{environment}#{id_}"
+
+
+def run_named(words: str) -> str:
+    """Return the id of a run, which is named by itself, or by the id of its items: a pipe knows that alone."""
+    return words.rpartition("#")[2]
 
 
 def _plain(value: object) -> Any:

@@ -24,7 +24,11 @@ _TASK = ("cluster", "task-definition", "subnets", "security-group")
 
 
 class TaskPlace(Struct, frozen=True):
-    """How a task is started: what RunTask wants. `log_group`: where its output goes; empty where that is not told."""
+    """How a task is started: what RunTask wants. `log_group`: where its output goes; empty where that is not told.
+
+    `pipe`: of EventBridge, which alone starts it once the record of a run is there, with a log of its own; empty where
+    callers do.
+    """
 
     cluster: str
     task_definition: str
@@ -32,6 +36,13 @@ class TaskPlace(Struct, frozen=True):
     subnets: tuple[str, ...]
     security_group: str
     log_group: str = ""
+    pipe: str = ""
+    pipe_log: str = ""
+
+    @property
+    def family(self) -> str:
+        """What the task's definition is called, without its number."""
+        return self.task_definition.rpartition("/")[2].partition(":")[0]
 
 
 class Place(Struct, frozen=True):
@@ -137,4 +148,6 @@ def _task(found: Mapping[str, str]) -> TaskPlace:
         tuple(each for each in found["subnets"].split(",") if each),
         found["security-group"],
         found.get("log-group", ""),
+        found.get("pipe", ""),
+        found.get("pipe-log", ""),
     )

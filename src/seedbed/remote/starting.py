@@ -1,5 +1,8 @@
 """From what is asked for to a run that somebody carries out: one that is there already, a warm worker, or a new task.
 
+A task is started by the caller, or, where the environment says so, by a pipe of EventBridge, as soon as the record is
+there: then the caller looks for the task that has the run, and starts none.
+
 A run that is not started is closed, so that no task can claim it later and it stands in nobody's way. Only then it is
 certain that nothing was touched.
 """
@@ -28,7 +31,7 @@ from seedbed.errors import (
     Unreachable,
     call,
 )
-from seedbed.remote.control import FRESH, Control
+from seedbed.remote.control import FRESH, Control, run_item
 from seedbed.remote.records import Ask, Run, blob_of, new_id, who
 from seedbed.remote.tasks import NoCapacity, Tasks
 from seedbed.support.backoff import backoff
@@ -39,11 +42,15 @@ _SLICE = 0.2  # seconds between two looks whether we are to stop
 
 
 class Patience(Struct, frozen=True):
-    """How long is waited, in seconds: for a warm worker, for AWS to have room, for an answer that was lost."""
+    """How long is waited, in seconds: for a warm worker, for AWS to have room, for an answer that was lost.
+
+    `look`: at most, between two looks for a task that a pipe starts, for which `capacity` counts as well.
+    """
 
     warm: float = 3.0
     capacity: float = 300.0
     answer: float = 60.0
+    look: float = 1.0
     pause: float = 2.0  # at first, between two tries; up to `longest`
     longest: float = 30.0
 
@@ -134,6 +141,8 @@ class Starter(Struct, frozen=True):
     def _carried(self, run: Run) -> Started:
         """Return `run` once a warm worker has claimed it or a task was started for it."""
         try:
+            if self.tasks.place.pipe:
+                return self._by_pipe(run)
             if self._is_taken_by_warm(run):
                 return Started(run)
             return self._with_task(run)
@@ -196,6 +205,25 @@ class Starter(Struct, frozen=True):
             pause = backoff(tries, base=self.patience.pause, cap=self.patience.longest, rng=random.Random())
             if not self._waited(run, max(pause, self.patience.pause / 2)):
                 return Started(run)
+
+    def _by_pipe(self, run: Run) -> Started:
+        """Wait for the task that a pipe starts. Raises Unavailable where there is none for long."""
+        began, others, place = time.monotonic(), set[str](), self.tasks.place
+        words = [*self.command, run_item(run.ask.environment, run.id)]
+        while (waited := time.monotonic() - began) < self.patience.capacity:
+            self.tell(f"waiting for AWS to start the task of {run.ask.environment} ({waited:.0f} s)")
+            with suppress(Unavailable):
+                if not self.control.keep(run.id):
+                    return Started(run)
+                if task := self.tasks.given(words, others):
+                    return self._noted(run, task)
+            self._rest(min(self.patience.look, _SLICE + waited / 4))  # at first it may come at once
+        raise Unavailable(
+            f"AWS has not started the task of {run.ask.environment} in {waited:.0f} s",
+            because=f"the pipe {place.pipe} does, once a run is asked for; what keeps it from that is in its log, "
+            f"{place.pipe_log}, and in its state",
+            try_=f"look there, and at aws pipes describe-pipe --name {place.pipe}; then call the command again",
+        )
 
     def _noted(self, run: Run, task: str) -> Started:
         until = time.monotonic() + self.patience.answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from seedbed.remote.place import TaskPlace
 
 SERVICE = "ecs"
+_AT_ONCE = 100  # tasks that one call describes
 ATTEMPTS = 2  # of one call; whoever has time for more calls again
 LOG_STREAM = "seedbed"  # what the names of its log streams begin with, see `cdk.task`
 _UNKNOWN = frozenset({"ClusterNotFoundException", "ClientException", "InvalidParameterException"})
@@ -115,6 +116,39 @@ class Tasks(Struct, frozen=True):
         """Return the ARNs of the tasks that were started for `run` and are not told to end."""
         answer = self._call("ListTasks", cluster=self.place.cluster, startedBy=run)
         return [str(each) for each in answer.get("taskArns", ())]
+
+    def given(self, words: Sequence[str], others: set[str]) -> str:
+        """Return the ARN of a task of this place that was started with `words`, also if it has ended; or "".
+
+        `others`: ARNs of tasks that were looked at and were not; more are added.
+        """
+        for status in ("RUNNING", "STOPPED"):
+            new = [each for each in self._listed(status) if each not in others]
+            for start in range(0, len(new), _AT_ONCE):
+                asked = new[start : start + _AT_ONCE]
+                answer = self._call("DescribeTasks", cluster=self.place.cluster, tasks=asked)
+                for each in answer.get("tasks", ()):
+                    overridden = each.get("overrides", {}).get("containerOverrides", ())
+                    if list(words) in [one.get("command") for one in overridden]:
+                        return str(each["taskArn"])
+                    others.add(str(each["taskArn"]))
+        return ""
+
+    def _listed(self, status: str) -> Iterator[str]:
+        """Yield the ARNs of the tasks of this definition that are, or were told to be, `status`."""
+        more: dict[str, str] = {}
+        while True:
+            answer = self._call(
+                "ListTasks",
+                cluster=self.place.cluster,
+                family=self.place.family,
+                desiredStatus=status,
+                **more,
+            )
+            yield from map(str, answer.get("taskArns", ()))
+            if not answer.get("nextToken"):
+                return
+            more = {"nextToken": answer["nextToken"]}
 
     def stop(self, arn: str, reason: str) -> None:
         """Have ECS end a task: SIGTERM, and SIGKILL when the container's stop timeout is over."""

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from seedbed.remote.worker import CLAIM
 from tests.support import remote_worker
 from tests.support.aws_proxy import Call, Proxy, faults, on
 from tests.support.aws_proxy.http import Response
-from tests.support.fargate import Fargate, Image, execution_role, fargate
+from tests.support.fargate import Fargate, Image, Task, execution_role, fargate
 from tests.support.processes import until
 
 IMAGE, GROUP, CLUSTER = "seedbed:1", "sample-dev-seedbed-log", "sample-dev"
@@ -586,3 +587,73 @@ def test_a_warm_worker_that_does_not_react_is_passed_over(stage: Stage, ask: Ask
     stage.sleep()
     assert stage.start(ask, "code=3", patience=patient).task
     assert time.monotonic() - began > 0.3
+
+
+# --- the task of a base, which a pipe starts
+
+
+@pytest.fixture
+def by_pipe(stage: Stage) -> Stage:
+    """A caller who starts no task; nobody does but a test."""
+    place = replace(stage.place.require_task(), pipe="base-runs", pipe_log="base-runs-log")
+    stage.tasks = Tasks(stage.place.cloud, place)
+    return stage
+
+
+def delivered(stage: Stage, id_: str) -> Task:
+    """Have AWS start the task of a run, as a pipe asks it to."""
+    place = stage.place.require_task()
+    network = {"subnets": list(place.subnets), "securityGroups": [place.security_group]}
+    words = ["--run", f"run#{stage.control.environment}#{id_}"]
+    stage.ecs.run_task(
+        {
+            "cluster": place.cluster,
+            "taskDefinition": place.task_definition,
+            "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": network},
+            "overrides": {"containerOverrides": [{"name": place.container, "command": words}]},
+        }
+    )
+    return stage.ecs.tasks[-1]
+
+
+def test_a_task_that_no_pipe_starts_is_not_waited_for_for_ever(by_pipe: Stage, ask: Ask) -> None:
+    with pytest.raises(Unavailable, match=r"AWS has not started the task of dev-\w+ in ") as found:
+        by_pipe.start(ask, "code=3")
+    assert "the pipe base-runs does" in found.value.because
+    assert "base-runs-log" in found.value.because
+    assert "aws pipes describe-pipe --name base-runs" in found.value.try_
+    assert any("waiting for AWS to start the task of dev-" in line for line in by_pipe.lines)
+    assert not by_pipe.aws.of("RunTask")
+    closed(by_pipe, ask, ExitCode.UNAVAILABLE)
+    late = delivered(by_pipe, by_pipe.control.runs()[0].id)
+    assert late.wait("STOPPED").exit_code == int(ExitCode.UNAVAILABLE)
+
+
+def test_of_several_tasks_the_one_that_was_given_the_run_is_found_and_noted(by_pipe: Stage, ask: Ask) -> None:
+    by_pipe.sleep()
+    for _ in range(2):
+        delivered(by_pipe, new_id())
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(by_pipe.start, ask, "code=3", patience=replace(PATIENCE, capacity=20.0))
+        assert until(lambda: bool(by_pipe.control.runs()), 20)
+        ours = delivered(by_pipe, by_pipe.control.runs()[0].id)
+        started = starting.result()
+    assert started.task == ours.arn == by_pipe.now(started.run).task
+    asked = [call.asked["tasks"] for call in by_pipe.aws.of("DescribeTasks")]
+    assert len([each for tasks in asked for each in tasks]) == 3  # each was looked at once
+
+
+def test_a_caller_whose_run_has_begun_does_not_need_to_find_its_task(by_pipe: Stage, ask: Ask) -> None:
+    with (
+        by_pipe.aws.drop("ListTasks", times=None),
+        ThreadPoolExecutor() as pool,
+    ):
+        starting = pool.submit(
+            by_pipe.start, ask, "say=hello", "code=3", patience=replace(PATIENCE, capacity=60.0)
+        )
+        assert until(lambda: bool(by_pipe.control.runs()), 20)
+        task = delivered(by_pipe, by_pipe.control.runs()[0].id)
+        started = starting.result()
+    run = by_pipe.follow(started.run)
+    assert (run.exit_code, run.worker, by_pipe.text) == (3, task.arn, "hello\n")

@@ -120,15 +120,22 @@ class Place:
 
     def _of_ecs(self, call: Call) -> Iterator[Asked]:
         told = call.asked
-        name = str(told.get("cluster", "default"))
-        cluster = name if name.startswith("arn:") else self._arn("ecs", f"cluster/{name}")
-        context = {"ecs:cluster": [cluster]}
-        if call.operation != "RunTask":
-            tags = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
-            for each in told.get("tasks") or [told.get("task", "*")]:
-                yield Asked(f"ecs:{call.operation}", str(each), {**context, **tags})
+        if call.operation == "RunTask":
+            yield from self.asked_of_run(told)
             return
-        yield Asked("ecs:RunTask", str(told["taskDefinition"]), context)
+        context = {"ecs:cluster": [self._cluster(told)]}
+        tags = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
+        for each in told.get("tasks") or [told.get("task", "*")]:
+            yield Asked(f"ecs:{call.operation}", str(each), {**context, **tags})
+
+    def _cluster(self, told: Mapping[str, Any]) -> str:
+        name = str(told.get("cluster", "default"))
+        return name if name.startswith("arn:") else self._arn("ecs", f"cluster/{name}")
+
+    def asked_of_run(self, told: Mapping[str, Any]) -> Iterator[Asked]:
+        """Yield what RunTask needs with the parameters `told`."""
+        cluster = self._cluster(told)
+        yield Asked("ecs:RunTask", str(told["taskDefinition"]), {"ecs:cluster": [cluster]})
         overridden = [told.get("overrides", {}).get(each, "") for each in ("taskRoleArn", "executionRoleArn")]
         for role in filter(None, (*self.passed, *overridden)):
             yield Asked("iam:PassRole", role, _TO_TASKS)

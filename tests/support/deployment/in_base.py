@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.deployment.releases import NOBODY, PLAIN
-from tests.support.deployment.stage import IMAGE
+from seedbed.engines.dynamodb.sandbox.world import World
+from tests.support.deployment.releases import NOBODY, PLAIN, Shop
+from tests.support.deployment.stage import IMAGE, Stage, write_app_of_several
 
 BASE = "shared-dev"
 GRAPH_IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j:5"
@@ -45,6 +46,33 @@ number = 1
 mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
 """
 PEOPLE = '{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}'
+
+
+# What a test brings up in a base: a table, and two rows.
+_NAMED = """-- migrate:up
+CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL);
+-- migrate:down
+DROP TABLE users;
+"""
+
+
+def with_base(root: Path, world: World, assemblies: Path) -> Shop:
+    """Write the platform into `root`, and deploy its base, which has nothing in it."""
+    write_in_base(root, world.account)
+    home = root / "services" / "user" / "postgres"
+    (home / "migrations" / "20260101000001_users.sql").write_text(_NAMED)
+    (home / "seeds" / "reference").mkdir(parents=True)
+    (home / "seeds" / "reference" / "01_users.csv").write_text("id,name\n1,ana\n2,ben\n")
+    stage = Stage(world, NOBODY)
+    made = {
+        each: stage.assembly(assemblies / f"base-{each}", root / f"made-{each}")
+        for each in (BASE, "dev-ana", "dev-ben")
+    }
+    write_app_of_several(root, made)
+    found = Shop(root, world, root)
+    found.prepare()
+    Stage(world, world.account).make(made[BASE])
+    return found
 
 
 def fill(root: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Inside:
         self._authority, self._closing = authority, closing
         self.doors: dict[str, int] = {}
         self._databases: set[str] = set()
+        self._finding = threading.Lock()  # two tasks may start at once
 
     def vouch(self, authority: Authority) -> None:
         """Have all servers show certificates of another authority from now on."""
@@ -90,11 +92,12 @@ class Inside:
         """Return what a task finds."""
         asked = task.asked["networkConfiguration"]["awsvpcConfiguration"]
         mine = asked.get("securityGroups", ())
-        return {
-            **{each["Endpoint"]: self._postgres(each, task) for each in self._clusters(mine)},
-            **{each["Endpoints"]["vpc"]: self._opensearch(each) for each in self._domains(mine)},
-            **dict(self._graphs(mine)),
-        }
+        with self._finding:
+            return {
+                **{each["Endpoint"]: self._postgres(each, task) for each in self._clusters(mine)},
+                **{each["Endpoints"]["vpc"]: self._opensearch(each) for each in self._domains(mine)},
+                **dict(self._graphs(mine)),
+            }
 
     def admin(self, name: str) -> str:
         """Return who administrates the database `name`: one server has them all, and their logins in common.

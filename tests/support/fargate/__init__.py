@@ -17,11 +17,13 @@ image sets and what Fargate sets, and nothing of the machine's, so that a variab
 
 Rules of the proxy apply to these calls as to all: `aws.drop("RunTask", when="answered")` loses an answer, and the task
 runs. What a rule cannot say is an attribute of `Fargate`: how long a start takes, and whether there is capacity.
+`piping` starts tasks as the pipes of the account do.
 """
 
 from tests.support.fargate.facade import Fargate, fargate
 from tests.support.fargate.images import Image, seedbed_image
+from tests.support.fargate.pipes import Pipes, piping
 from tests.support.fargate.rights import execution_role
 from tests.support.fargate.tasks import Task
 
-__all__ = ["Fargate", "Image", "Task", "execution_role", "fargate", "seedbed_image"]
+__all__ = ["Fargate", "Image", "Pipes", "Task", "execution_role", "fargate", "piping", "seedbed_image"]

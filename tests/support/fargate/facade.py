@@ -69,7 +69,7 @@ class Fargate:
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         calls = {
-            "RunTask": self._run_task,
+            "RunTask": self.run_task,
             "StopTask": self._stop_task,
             "DescribeTasks": self._describe_tasks,
             "ListTasks": self._list_tasks,
@@ -111,7 +111,8 @@ class Fargate:
         except Refused as refused:
             return fault(call, refused.code, refused.message, **refused.more)
 
-    def _run_task(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    def run_task(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer RunTask. Raises Refused."""
         _check(asked)
         token = asked.get("clientToken", "")
         same = json.dumps(

@@ -26,6 +26,7 @@ from seedbed.files.platform import platform_digest
 from seedbed.manifest.load import find
 from seedbed.model.environment import Environment
 from seedbed.remote import place
+from seedbed.remote.control import run_named
 from seedbed.remote.files import unpack
 from seedbed.remote.records import IMAGE
 from seedbed.remote.worker import CLAIM, Worker, require_ours, require_same, this_task
@@ -53,7 +54,9 @@ def work(id_: str, directory: str | None) -> int:
                 return 0  # whoever would have told it is gone
             os.environ[CLAIM] = token
         control = place.of_worker(cloud(name), os.environ)
-        worker = Worker(control, id_, name=name, token=os.environ.pop(CLAIM, ""), log=_logged(sys.stderr))
+        worker = Worker(
+            control, run_named(id_), name=name, token=os.environ.pop(CLAIM, ""), log=_logged(sys.stderr)
+        )
         run = worker.claim()
     except SeedbedError as error:  # there is no record that could say it
         return int(CommandContext({}, command="", as_json=False).fail(error))

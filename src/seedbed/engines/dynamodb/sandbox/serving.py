@@ -46,6 +46,7 @@ def main(directory: Path) -> None:
     _with_rules_of_security_groups()
     _with_ways_out()
     _with_whole_containers()
+    _with_whole_pipes()
     logging.getLogger("persistence").setLevel(logging.WARNING)  # a line for each service and save
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
@@ -234,6 +235,51 @@ def _as_the_api_says(value: Any) -> Any:
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: _as_the_api_says(each) for key, each in value.items()}
     return [_as_the_api_says(each) for each in value] if isinstance(value, list) else value
+
+
+def _with_whole_pipes() -> None:
+    """Keep what a stack says of a pipe, and tell it; ministack forgets what is filtered, and how a target is called.
+
+    A pipe that starts tasks starts none here, as nothing does in the sandbox: its records stay in the stream.
+    """
+    from ministack.services import pipes
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Pipes::Pipe"]
+    create, update = handlers["create"], handlers["update"]
+    describe, deliver = pipes._describe_response, pipes._deliver_batch
+
+    def keep(made: Any, properties: Any) -> Any:
+        kept = {name: _as_pipes_say(properties[name]) for name in _OF_PIPES if name in properties}
+        pipes._pipes[made[0]].update(kept)
+        return made
+
+    def created(logical_id: str, properties: Any, stack: str) -> Any:
+        return keep(create(logical_id, properties, stack), properties)
+
+    def updated(name: str, old: Any, new: Any, stack: str, logical_id: str | None = None) -> Any:
+        return keep(update(name, old, new, stack, logical_id), new)
+
+    def described(pipe: Any) -> Any:
+        return {**describe(pipe), **{name: pipe[name] for name in _OF_PIPES if name in pipe}}
+
+    def delivered(pipe: Any, batch: Any) -> bool:
+        is_task = pipes._arn_service(pipe.get("Target", "")) == "ecs"
+        return False if is_task else deliver(pipe, batch)
+
+    handlers["create"], handlers["update"] = created, updated
+    pipes._describe_response, pipes._deliver_batch = described, delivered
+
+
+_OF_PIPES = ("SourceParameters", "TargetParameters", "LogConfiguration")
+
+
+def _as_pipes_say(value: Any) -> Any:
+    """Return part of a template with its keys as the API of pipes has them: one alone is spelled another way."""
+    if isinstance(value, dict):
+        other = {"AwsvpcConfiguration": "awsvpcConfiguration"}
+        return {other.get(key, key): _as_pipes_say(each) for key, each in value.items()}
+    return [_as_pipes_say(each) for each in value] if isinstance(value, list) else value
 
 
 class Kept:

@@ -74,9 +74,14 @@ def _paragraphs(rule: HazardRule) -> Iterator[str]:
         case = f" if {rule.refused_if}" if rule.refused_if else ""
         yield f'Refused in protected environments{case}, unless the file declares `allow={rule.code} because "…"`.'
     if rule.in_base:
+        allowed = (
+            "whatever the file allows"
+            if rule.final
+            else f'unless the file declares `allow={rule.code} because "…"`'
+        )
         yield (
             "Looked for, and refused, only where the environment lies in [a base](../explanation/a-shared-base.md) and"
-            f' the database is not its own, unless the file declares `allow={rule.code} because "…"`.'
+            f" the database is not its own, {allowed}."
         )
 
 

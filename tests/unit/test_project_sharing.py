@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.engines.postgres.engine import PostgresEngine
 from seedbed.engines.postgres.files.parse import parse
@@ -58,6 +59,19 @@ def test_they_are_looked_for_where_the_database_lies_in_a_base_and_told_once() -
 def test_elsewhere_and_on_a_server_of_its_own_nothing_is_looked_for(environment: Environment) -> None:
     assert codes(examined(plan_of(), environment, catalog())) == []
     assert codes(examined(plan_of(), ANA, catalog(engine=object()))) == []
+
+
+def test_what_is_final_is_refused_whatever_the_file_allows_and_no_hint_says_otherwise() -> None:
+    text = f'-- seedbed: allow=PG301 because "the only one"\n{TEXT}'
+    found = examined(plan_of(text), ANA, catalog())
+    (database,) = found.databases
+    hazards = {
+        version: [replace(each, final=True) for each in some] for version, some in database.hazards.items()
+    }
+    found = replace(found, databases=(replace(database, hazards=hazards),))
+    with pytest.raises(Refused) as caught:
+        require_own_database(found)
+    assert "allow" not in str(caught.value.try_)
 
 
 def test_what_the_file_allows_is_told_and_not_refused() -> None:

@@ -14,7 +14,7 @@ class Hazard(Struct, frozen=True):
     `because`: what that may do to whom. `try_`: the way round it. `line`: of the statement in the file, 0 where there
     is none. `refused`: a protected environment refuses it, unless the file allows it: `allow=CODE because "…"`;
     `in_base`: one that lies in a base does, and there alone it is looked for.
-    `fails`: the target rejects it as it is now.
+    `fails`: the target rejects it as it is now. `final`: it is not done, whatever the file allows.
     """
 
     code: str
@@ -25,6 +25,7 @@ class Hazard(Struct, frozen=True):
     refused: bool = False
     fails: bool = False
     in_base: bool = False
+    final: bool = False
 
 
 class HazardRule(Struct, frozen=True):
@@ -33,7 +34,7 @@ class HazardRule(Struct, frozen=True):
     `title`: what a migration does, in a few words. `why`: what that may do, and to whom. `instead`: what to do. The
     latter two are clauses without a full stop, as messages have them. `refused`: a protected environment refuses it.
     `refused_if`: it does so in these cases only, "it changes nodes". `fails`: it cannot be carried out. `in_base`: it
-    is looked for where the database lies on the server of a base, and refused there.
+    is looked for where the database lies on the server of a base, and refused there. `final`: no file can allow it.
     """
 
     code: str
@@ -44,6 +45,7 @@ class HazardRule(Struct, frozen=True):
     refused_if: str = ""
     fails: bool = False
     in_base: bool = False
+    final: bool = False
 
     def hazard(
         self, what: str, *, because: str = "", try_: str = "", line: int = 0, refused: bool | None = None
@@ -59,6 +61,7 @@ class HazardRule(Struct, frozen=True):
             is_refused,
             self.fails,
             self.in_base,
+            self.final,
         )
 
 

@@ -27,7 +27,11 @@ def _require_none(plan: Plan, because: str, refuses: Callable[[Hazard], bool]) -
         for database, migration, hazard in refused
     ]
     if found:
-        codes = sorted({hazard.code for _, _, hazard in refused})
+        codes = sorted({hazard.code for _, _, hazard in refused if not hazard.final})
+        allowing = (
+            ", or allow it in the file with a reason: ",
+            ", ".join(f'allow={code} because "…"' for code in codes),
+        )
         raise Refused(
             f"{plan.environment} {because}, and does not accept "
             + ("this hazard" if len(found) == 1 else f"these {len(found)} hazards"),
@@ -35,15 +39,15 @@ def _require_none(plan: Plan, because: str, refuses: Callable[[Hazard], bool]) -
             try_=Hint(
                 "take the way round that ",
                 call("plan", about_all=True),
-                " names, or allow it in the file with a reason: ",
-                ", ".join(f'allow={code} because "…"' for code in codes),
+                " names",
+                *(allowing if codes else ()),
             ),
         )
 
 
 def is_taken(migration: Migration, hazard: Hazard) -> bool:
-    """Return whether the author of `migration` takes `hazard`, and said why."""
-    return any(each.code == hazard.code for each in migration.allows)
+    """Return whether the author of `migration` takes `hazard`, and said why; what is final, nobody takes."""
+    return not hazard.final and any(each.code == hazard.code for each in migration.allows)
 
 
 def _refused(plan: Plan, refuses: Callable[[Hazard], bool]) -> Iterator[tuple[str, Migration, Hazard]]:

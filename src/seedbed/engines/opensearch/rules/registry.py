@@ -125,6 +125,7 @@ REACHES_BEYOND = HazardRule(
     why="other environments' indexes lie on the same domain, and what a request names cannot be kept apart from them",
     instead='say it with plain names, or give the environment a domain of its own: own = ["opensearch"]',
     in_base=True,
+    final=True,  # what leaves is judged once more, by what translates it
 )
 
 RULES = (

@@ -148,6 +148,35 @@ def test_in_a_base_the_bucket_is_not_emptied_and_the_records_are_found_below_it(
     assert not may(rights.DEPLOY, read)
 
 
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("cloudformation:DescribeStackEvents", "stack/shop-dev-a-b-user-postgres/1"),
+        ("cloudformation:GetTemplate", "stack/shop-dev-a-b-user-postgres/1"),
+        ("cloudformation:ExecuteChangeSet", "stack/shop-dev-a-b-user-postgres/1"),
+        ("cloudformation:ListStackResources", "stack/shop-dev-a-b-user-postgres/1"),
+        ("cloudformation:DeleteStack", "stack/shop-dev-a-b-user-postgres/1"),
+        ("dynamodb:DescribeTable", "table/user-users-b-dev-a"),
+        ("dynamodb:GetItem", "table/user-migrations_history-dev-a"),
+    ],
+)
+def test_what_is_another_environment_s_by_its_tags_is_nobody_s_whose_names_it_fits(
+    action: str, resource: str
+) -> None:
+    service = action.partition(":")[0]
+    asked = Asked(action, NAMES.arn(service, resource), OWN)
+    assert may(rights.DEV, asked)
+    for key, value in (("environment", "dev-a-b"), ("platform", "other")):
+        other = {**OWN, f"aws:ResourceTag/{key}": [value]}
+        assert not any(may(kind, replace_context(asked, other)) for kind in rights.KINDS)
+    if action != "cloudformation:DeleteStack":
+        assert may(rights.DEV, replace_context(asked, {}))
+
+
+def replace_context(asked: Asked, context: dict[str, list[str]]) -> Asked:
+    return Asked(asked.action, asked.resource, context)
+
+
 @pytest.mark.parametrize("action", ["ecs:StopTask", "ecs:DescribeTasks"])
 @pytest.mark.parametrize("kind", [rights.RUN, rights.DEPLOY])
 def test_in_the_cluster_of_a_base_nobody_stops_the_tasks_of_a_neighbour(kind: str, action: str) -> None:

@@ -140,6 +140,7 @@ def _read(names: Names) -> list[Statement]:
         _allow(
             [f"cloudformation:{each}" for each in ("DescribeStackEvents", "DescribeStacks", "GetTemplate")],
             [names.stacks],
+            _no_others(names),
         ),
         *_list(names),
     ]
@@ -204,17 +205,20 @@ def _deploy(names: Names) -> list[Statement]:
         _allow(
             [f"cloudformation:{each}" for each in (*sets, "ListStackResources")],
             [names.stacks],
+            _no_others(names),
         ),
         _allow(["ssm:GetParameter"], [names.arn("ssm", "parameter/cdk-bootstrap/*")]),
         _allow(["ssm:GetParameters", "ssm:GetParametersByPath"], [names.arn("ssm", f"{path}/*")]),
         _allow(
             [f"dynamodb:{each}" for each in ("BatchGetItem", "GetItem", "Query")],
             [names.arn("dynamodb", f"table/*-migrations_history-{names.environment}")],
+            _no_others(names),
         ),
         _allow(["s3:PutObject"], [names.objects("state")]),  # what it changed is marked there
         _allow(
             [f"dynamodb:{each}" for each in _LOOKS],
             [names.arn("dynamodb", f"table/*-{names.environment}")],
+            _no_others(names),
         ),
     ]
     if names.base:  # what its stacks read there: whether that has changed since is asked before a deployment
@@ -262,6 +266,20 @@ def _tags(names: Names) -> Mapping[str, str]:
     return {f"aws:ResourceTag/{key}": value for key, value in names.tags.items()}
 
 
+def _no_others(names: Names) -> Mapping[str, Any]:
+    """Leave out what is tagged as another environment's: `shop-dev-a-*` are the names of stacks of `dev-a-b`, too.
+
+    What has no tags is left in: a stack that is not there, to be told so, and one that a change set is about to make;
+    and tables in an account where DynamoDB heeds no tags.
+    """
+    tags = {key: value for key, value in _tags(names).items() if not key.endswith("/managed-by")}
+    return {"StringEqualsIfExists": tags}
+
+
+def _of_no_other_platform(names: Names) -> Mapping[str, Any]:
+    return {"StringEqualsIfExists": {"aws:ResourceTag/platform": names.platform}}
+
+
 def _work(names: Names) -> list[Statement]:
     """Take what was asked, tell what happens, leave the state: what a run inside the network does, and no approval."""
     return [
@@ -288,7 +306,7 @@ def _collect(names: Names) -> list[Statement]:
     looks = ("DescribeStackEvents", "GetTemplate", "ListStackResources")
     return [
         _allow(list(_LISTS), ["*"]),
-        _allow([f"cloudformation:{each}" for each in looks], stacks),
+        _allow([f"cloudformation:{each}" for each in looks], stacks, _of_no_other_platform(names)),
         _allow(["cloudformation:DeleteStack"], stacks, tagged),
         _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),
         _allow(items, [names.records], _leading(keys)),

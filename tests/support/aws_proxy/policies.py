@@ -164,7 +164,9 @@ def _fits(statement: Mapping[str, Any], asked: Asked, user_id: str) -> bool:
 def _holds(condition: str, found: Sequence[str], wanted: Sequence[str]) -> bool:
     if condition == "Null":
         return (not found) is (wanted[0] == "true")
-    of_all, _, kind = condition.rpartition(":")
+    of_all, _, kind = condition.removesuffix("IfExists").rpartition(":")
+    if condition.endswith("IfExists") and not found:
+        return True
     assert kind in {"StringEquals", "StringLike", "ArnEquals", "ArnLike"}, condition
     same = operator.eq if kind == "StringEquals" else _like
     fitting = [any(same(value, each) for each in wanted) for value in found]

@@ -88,6 +88,7 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.dynamodb
 	$(BIN)/python -m benchmarks.neo4j
 	$(BIN)/python -m benchmarks.opensearch
+	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.runs
 	$(BIN)/python -m benchmarks.shared
 	$(BIN)/python -m benchmarks.verify

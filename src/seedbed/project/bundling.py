@@ -5,8 +5,10 @@ Only what builds one imports this module: it brings the CDK's room with it.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -49,14 +51,16 @@ class Bundling(Struct, frozen=True):
         root = Path(platform.root)
         self._require_declared(request)
         directories = [Path(each.directory) for each in platform.databases]
+        assemblies = self._assemblies(root, request)
         programs = dict(self._programs(root))
         contents = bundle.Contents(
             platform=platform.name,
             seedbed=VERSION,
+            # After the app was run, which may have looked something up and kept that beside itself.
             commit=_commit(root, [MANIFEST, APP, *programs, *_below(root, directories)]),
             files=read_files(root, directories),
             programs=programs,
-            assemblies={each.name: self._assembly(root, each, request) for each in self._released(request)},
+            assemblies=assemblies,
             images=request.images,
         )
         return bundle.build(contents)
@@ -84,20 +88,30 @@ class Bundling(Struct, frozen=True):
             each for each in self._declared() if each.name in request.assemblies or (made and each.region)
         ]
 
-    def _assembly(self, root: Path, environment: Environment, request: BundleRequest) -> tuple[Member, ...]:
-        cloud = self.targets.cloud(environment)
-        if given := request.assemblies.get(environment.name):
-            require_same_account(read(given).stacks, cloud, environment.account, environment.name)
-            return portable.members(given)
-        app = root / APP
-        require_app(app)
-        self.tell(f"synthesising {environment.name}")
+    def _assemblies(self, root: Path, request: BundleRequest) -> dict[str, tuple[Member, ...]]:
+        """Return the files of each environment's assembly; those that are not given are synthesised side by side."""
+        released = self._released(request)
+        wanted = [each for each in released if each.name not in request.assemblies]
         with tempfile.TemporaryDirectory(prefix="seedbed-release-") as room:
-            home, into = Path(room) / "home", Path(room) / "assembly"
-            cli = cdk.find(app, self.targets.environ, home, self.stop, self.tell)
-            made = synthesise(cli, app, environment, cloud, into)
-            require_same_account(made.stacks, cloud, environment.account, environment.name)
-            return portable.members(into)
+            made = {**request.assemblies, **self._synthesised(root / APP, wanted, Path(room))}
+            for each in released:
+                stacks, cloud = read(made[each.name]).stacks, self.targets.cloud(each)
+                require_same_account(stacks, cloud, each.account, each.name)
+            return {each.name: portable.members(made[each.name]) for each in released}
+
+    def _synthesised(self, app: Path, wanted: Sequence[Environment], room: Path) -> dict[str, Path]:
+        if not wanted:
+            return {}
+        require_app(app)
+        cli = cdk.find(app, self.targets.environ, room / "home", self.stop, self.tell)
+
+        def synthesised(environment: Environment) -> Path:
+            cloud = self.targets.cloud(environment)
+            return synthesise(cli, app, environment, cloud, room / environment.name).directory
+
+        self.tell(f"synthesising {listed([each.name for each in wanted])}")
+        with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:
+            return dict(zip((each.name for each in wanted), pool.map(synthesised, wanted), strict=True))
 
     def _programs(self, root: Path) -> Iterator[tuple[str, Member]]:
         """Yield what [release.code] names of the platform's files, for any environment."""

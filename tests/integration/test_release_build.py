@@ -44,6 +44,7 @@ def root(tmp_path: Path) -> Path:
     (root / "deploy.sh").chmod(0o755)
     (root / "undo.txt").write_text("")
     (root / "README.md").write_text("")
+    (root / ".gitignore").write_text("*.csv\n*.zip\n*.pyc\n")
     git(root, "init", "-q")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "Begin")
@@ -83,14 +84,24 @@ def test_the_platform_its_programs_and_given_assemblies_are_in_it(root: Path, tm
 
 
 @pytest.mark.parametrize(
-    "name", ["services/user/postgres/migrations/20260101000002_t2.sql", "deploy.sh", "README.md"]
+    "name",
+    [
+        "services/user/postgres/migrations/20260101000002_t2.sql",
+        "services/user/postgres/migrations/ignored.csv",
+        "services/user/__pycache__/a.pyc",
+        "deploy.sh",
+        "cdk/app.py",
+        "cdk/deploy.zip",
+        "README.md",
+    ],
 )
 def test_what_is_not_in_the_commit_makes_it_dirty_where_it_is_in_the_bundle(root: Path, name: str) -> None:
     clean = built(root)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
     with (root / name).open("a") as file:
         file.write("-- migrate:up\nSELECT 1;\n")
     changed = built(root)
-    is_in_it = name != "README.md"
+    is_in_it = (root / name).name not in {"README.md", "a.pyc", "deploy.zip"}
     assert changed.index.is_dirty is is_in_it
     assert changed.index.commit == clean.index.commit + ("-dirty" if is_in_it else "")
 

@@ -17,7 +17,7 @@ MANIFEST, SERVICES = "seedbed.toml", "services"
 IGNORED = frozenset(
     {"__pycache__", ".seedbed", ".git", ".DS_Store", ".env", ".venv", "node_modules", "cdk.out"}
 )
-_COMPILED = ".pyc"
+COMPILED = ".pyc"
 
 
 class TooMuch(UsageError):
@@ -40,7 +40,7 @@ def platform_files(root: Path, directories: Iterable[Path] = (Path(SERVICES),)) 
                     raise linked(Path(folder) / each, "it is a directory")
             for each in names:
                 path = Path(folder) / each
-                if each in IGNORED or each.endswith(_COMPILED):
+                if each in IGNORED or each.endswith(COMPILED):
                     continue
                 if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(home):
                     raise linked(path, f"it leads to {os.path.realpath(path)}")

@@ -57,7 +57,7 @@ class Bundling(Struct, frozen=True):
             platform=platform.name,
             seedbed=VERSION,
             # After the app was run, which may have looked something up and kept that beside itself.
-            commit=_commit(root, [MANIFEST, APP, *programs, *_below(root, directories)]),
+            commit=_commit(root, [MANIFEST, *programs, *_below(root, directories)]),
             files=read_files(root, directories),
             programs=programs,
             assemblies=assemblies,
@@ -127,8 +127,12 @@ class Bundling(Struct, frozen=True):
 
 
 def _commit(root: Path, paths: Sequence[str]) -> str:
+    """Return the commit of the checkout, marked where `paths` or the app are not what it has."""
     commit, _ = checkout(root)
-    return commit + bundle.DIRTY if commit and differs(root, paths) else commit
+    if not commit:
+        return ""
+    is_dirty = differs(root, paths, ignored=True) or differs(root, [APP], ignored=False)
+    return commit + bundle.DIRTY if is_dirty else commit
 
 
 def _below(root: Path, directories: Sequence[Path]) -> list[str]:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from seedbed.files.platform import IGNORED
+from seedbed.files.platform import COMPILED, IGNORED
 
 _PATIENCE = 2.0  # seconds: what it says is worth no more
 _LOOK = 60.0  # seconds: it reads all files
@@ -22,14 +22,16 @@ def checkout(root: PurePath) -> tuple[str, str]:
     return lines[0], "" if lines[1] == "HEAD" else lines[1]
 
 
-def differs(root: PurePath, paths: Iterable[str]) -> bool:
+def differs(root: PurePath, paths: Iterable[str], *, ignored: bool) -> bool:
     """Return whether what is below `paths`, of the directory `root`, is not what its commit has, or nothing tells.
 
-    What git is told to ignore does not count, and neither does what programs make anew.
+    `ignored`: what git is told to ignore counts, too; what programs make anew never does.
     """
     made = [f":(exclude,glob)**/{each}{rest}" for each in sorted(IGNORED) for rest in ("", "/**")]
+    more = ["--ignored=matching", "--untracked-files=all"] if ignored else ["--untracked-files=all"]
     # What was changed and what was added: a migration that was never committed is in no commit.
-    said = _asked(root, ["status", "--porcelain", "--untracked-files=all", "--", *paths, *made], _LOOK)
+    words = ["status", "--porcelain", *more, "--", *paths, *made, f":(exclude,glob)**/*{COMPILED}"]
+    said = _asked(root, words, _LOOK)
     return said is None or bool(said.strip())
 
 

@@ -115,3 +115,22 @@ def test_what_cannot_be_is_refused_with_its_line(loaded: Loaded, old: str, new: 
         loaded(old, new)
     assert refused.value.at
     assert refused.value.at.line > 0
+
+
+@pytest.mark.parametrize("section", ["task", "graph"])
+def test_an_image_is_named_by_a_tag_or_by_its_whole_digest(loaded: Loaded, section: str) -> None:
+    image = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/edtech"
+    header = f"[environments.prod.{section}]\n"
+    for good in (f"{image}:1.4.0", image, f"{image}@sha256:{'a1' * 32}"):
+        loaded(PROD, f'{header}image = "{good}"\n{PROD}')
+    for bad in (
+        f"{image}@sha256:…",
+        f"{image}@sha256:{'a' * 63}",
+        f"{image}@sha256:{'A' * 64}",
+        f"{image} x",
+    ):
+        with pytest.raises(ManifestError, match="64 hexadecimal digits") as error:
+            loaded(PROD, f'{header}image = "{bad}"\n{PROD}')
+        assert error.value.at is not None
+        line = MANIFEST.replace(PROD, f"{header}image\n{PROD}").splitlines()[error.value.at.line - 1]
+        assert line == "image"

@@ -6,11 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from seedbed.aws.faults import Throttled
+from seedbed.aws.faults import Throttled, WrongAccount
 from seedbed.cli.context import CommandContext
 from seedbed.cli.travel import client
+from seedbed.cli.travel.apart import raised
 from seedbed.cli.travel.client import Pressed, end, follow
-from seedbed.errors import ExitCode, OutcomeUnknown
+from seedbed.documents.errors import ErrorEntry
+from seedbed.errors import ExitCode, OutcomeUnknown, SeedbedError, Unreachable
 from seedbed.remote.control import Control
 from seedbed.remote.records import Run, blob_of, new_id
 from tests.support.remote import asked
@@ -61,3 +63,21 @@ def test_an_answer_that_does_not_arrive_is_an_unknown_outcome(monkeypatch: pytes
     monkeypatch.setattr(client, "_ANSWERED", 0.0)
     with pytest.raises(OutcomeUnknown, match="waits for an answer"):
         client._counted(SILENT, new_id(), 0, "yes")
+
+
+class OfAnEngine(SeedbedError):
+    """An error that nothing but its engine knows."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"code {code}")
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("a"), Throttled("b", because="c"), WrongAccount("d"), OfAnEngine(3)]
+)
+def test_an_error_of_a_task_is_told_as_it_was_where_the_task_was_started(error: SeedbedError) -> None:
+    error.target = "user/postgres"
+    told = ErrorEntry.of(error)
+    again = raised(told)
+    assert ErrorEntry.of(again) == told
+    assert isinstance(again, type(error)) or isinstance(error, OfAnEngine)

@@ -20,6 +20,7 @@ COLUMN = rf"^[a-z0-9-]+/[A-Za-z0-9_-]+:{_PART}(?:\.{_PART})+" + _END
 
 DURATION = r"^[0-9]{1,6}(s|min|h)" + _END
 LIFETIME = r"^[0-9]{1,6}(min|h|d)" + _END
+IMAGE = r"^[^@\s]*(@sha256:[0-9a-f]{64})?" + _END
 TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}" + _END
 OWN = r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?" + _END
 SHARE = r"^[0-9]{1,2}(\.[0-9]{1,6})?%" + _END
@@ -39,6 +40,7 @@ IN_WORDS = {
     COLUMN: "service/engine:table.column",
     DURATION: "a number and s, min or h, as in 2min",
     LIFETIME: "a number and min, h or d, as in 3d",
+    IMAGE: "an image by its tag, or by its digest: NAME@sha256: and 64 hexadecimal digits",
     TOPIC: "the ARN of a topic of SNS, no FIFO one",
     OWN: "an engine, or service/engine",
     SHARE: "a share, as in 0.1%, or a number",
@@ -111,7 +113,8 @@ class TaskSection(Struct, frozen=True, forbid_unknown_fields=True):
     image: Annotated[
         str,
         Meta(
-            description="Its container image: has seedbed and the platform's files. Without one there is no task."
+            pattern=IMAGE,
+            description="Its container image: has seedbed and the platform's files. Without one there is no task.",
         ),
     ] = ""
     architecture: Annotated[
@@ -131,7 +134,10 @@ class GraphSection(Struct, frozen=True, forbid_unknown_fields=True):
 
     image: Annotated[
         str,
-        Meta(description="Their container image. Without one a secret says where each server is, elsewhere."),
+        Meta(
+            pattern=IMAGE,
+            description="Their container image. Without one a secret says where each server is, elsewhere.",
+        ),
     ] = ""
     on_nfs: Annotated[
         bool,

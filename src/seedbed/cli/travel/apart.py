@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from seedbed import errors as tree
+from seedbed.aws import faults
 from seedbed.cli.context import CommandContext, kind_of
 from seedbed.cli.travel import client
 from seedbed.cli.travel.display import Waiting
@@ -109,11 +110,15 @@ def _errors(run: Run, document: bytes, events: list[Event]) -> tuple[SeedbedErro
 
 
 def raised(entry: ErrorEntry) -> SeedbedError:
-    """Return an error of a document as it was."""
-    found = getattr(tree, entry.kind, SeedbedError)
-    kind = found if isinstance(found, type) and issubclass(found, SeedbedError) else SeedbedError
-    if kind is tree.SeveralErrors:
-        kind = SeedbedError
-    error = kind(entry.error, because=entry.because, try_=entry.try_, at=entry.at)
+    """Return an error of a document as it was: of its own kind, or of one that is called so."""
+    error = _kind(entry.kind)(entry.error, because=entry.because, try_=entry.try_, at=entry.at)
     error.exit_code, error.target = entry.exit_code, entry.target
     return error
+
+
+def _kind(name: str) -> type[SeedbedError]:
+    for room in (tree, faults):
+        found = getattr(room, name, None)
+        if isinstance(found, type) and issubclass(found, SeedbedError) and "__init__" not in vars(found):
+            return found
+    return type(name, (SeedbedError,), {})  # it is made of other things: an engine's own, or several errors

@@ -88,7 +88,10 @@ def limited(text: str) -> str:
 
 
 # What a command takes besides its own arguments; `tests/unit/test_hints.py` asks the command line.
-_TAKES_ENVIRONMENT = frozenset(
+_OF_RELEASES = frozenset(
+    f"release {each}" for each in ("abandon", "approve", "back", "check", "close", "next", "open")
+)
+_TAKES_ENVIRONMENT = _OF_RELEASES | frozenset(
     {
         "apply",
         "deploy",
@@ -111,7 +114,7 @@ _TAKES_ENVIRONMENT = frozenset(
     }
 )
 _TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks
-_TAKES_NOTHING_ELSE = frozenset({"runs attach", "runs list", "runs stop"})
+_TAKES_NOTHING_ELSE = _OF_RELEASES | {"runs attach", "runs list", "runs stop"}
 _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES - _TAKES_NOTHING_ELSE | {"new"}
 
 

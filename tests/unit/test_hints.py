@@ -111,6 +111,7 @@ def test_every_hint_is_a_command_that_the_command_line_takes(
     target: str, directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "plan.json").touch()
+    (tmp_path / "release.tar").touch()
     monkeypatch.chdir(tmp_path)
     refused = {}
     for where, name, arguments in hints():

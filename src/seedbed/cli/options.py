@@ -196,6 +196,17 @@ def as_json(function: F) -> F:
     )(function)
 
 
+def said_by(function: F) -> F:
+    """Add --as, what a caller says of himself: a note beside what the store's authority knows of him."""
+    return click.option(
+        "--as",
+        "note",
+        default="",
+        metavar="NOTE",
+        help="Who you are, for people: github:ana. Shown beside your identity, and no evidence.",
+    )(function)
+
+
 def gate(words: str) -> Callable[[F], F]:
     """Add --through, the last phase to run; `words`: what its help says."""
     return click.option(

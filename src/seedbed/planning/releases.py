@@ -27,12 +27,7 @@ def claim(release: Release, name: StepName, token: str, facts: Facts) -> Release
     if step.is_over:
         raise Refused(f"{name} of release {release.number} is {step.state}", because=step.because)
     require_open(release, name, gates(release, name, facts))
-    if step.state == "running" and step.token != token and not is_silent(step, facts.now):
-        raise Busy(
-            f"{name} of release {release.number} is being taken",
-            because=f"by {shown(step.by) if step.by else 'somebody'}, heard of {_ago(step, facts.now)}",
-            try_="wait for it, or look at it again",
-        )
+    _require_free(release, step, token, facts.now)
     taken = replace(
         step,
         state="running",
@@ -44,6 +39,26 @@ def claim(release: Release, name: StepName, token: str, facts: Facts) -> Release
         because="",
     )
     return _with(release, taken)
+
+
+def hold(release: Release, token: str, who: Identity, now: float) -> Release:
+    """Return `release` with its current step held by `who`, who takes the release back: no gate is asked.
+
+    Raises Busy while somebody else takes that step.
+    """
+    step = release.current or release.steps[-1]
+    _require_free(release, step, token, now)
+    return _with(release, replace(step, state="running", token=token, by=who, beat=now))
+
+
+def _require_free(release: Release, step: Step, token: str, now: float) -> None:
+    if step.state != "running" or step.token == token or is_silent(step, now):
+        return
+    raise Busy(
+        f"{step.name} of release {release.number} is being taken",
+        because=f"by {shown(step.by) if step.by else 'somebody'}, heard of {_ago(step, now)}",
+        try_="wait for it, or look at it again",
+    )
 
 
 def is_silent(step: Step, now: float) -> bool:

@@ -61,7 +61,7 @@ def read(data: bytes, path: str) -> ReviewedPlan:
     """Return the plan that the bytes of the file `path` hold. Raises UsageError where they are no plan to apply,
     StalePlan where they are not what `plan` wrote.
     """
-    plan = _decoded(data, path)
+    plan = decoded(data, path)
     if plan.digest != plan.digest_of_content():
         raise _other_than_shown(
             path,
@@ -100,7 +100,7 @@ class _Head(Struct):
     schema: str = ""
 
 
-def _decoded(data: bytes, path: str) -> PlanDocument:
+def decoded(data: bytes, path: str) -> PlanDocument:
     """Return the document, of which every field is known, there, and of the type that it has to be.
 
     A plan is read before any thread is started: two of them must not read into one type for the first time.

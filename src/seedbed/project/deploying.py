@@ -32,7 +32,7 @@ from seedbed.model.plan import Plan
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
 from seedbed.planning import reviewed
-from seedbed.project import protection
+from seedbed.project import protection, released
 from seedbed.project.run import Run
 from seedbed.project.targets import Targets
 
@@ -95,6 +95,7 @@ def deploy(run: Run, plan: DeploymentPlan, *, jobs: int | None = None) -> Outcom
     """
     # What was planned is what changes, whichever run this is.
     protection.require_reviewed(plan.context.environment, plan.request, verb="deploy")
+    released.require_released(run.targets, plan.context.environment, plan.request, "deploy")
     return run.outcome_of(lambda: deployment.carry_out(plan, jobs=jobs), on=_deployable(run))
 
 

@@ -67,6 +67,16 @@ def require_reviewed(environment: Environment, request: Reviewable, *, verb: str
         raise _by_a_plan(f"{environment.name} is protected: {verb} requires a reviewed plan", verb)
 
 
+def asks_for_release(environment: Environment, request: Reviewable) -> bool:
+    """Return whether the record of a release decides: the plan names one, or the environment changes by releases.
+
+    `unreviewed` is for emergencies, and asks none.
+    """
+    if request.reviewed and request.reviewed.release:
+        return True
+    return environment.protected and environment.releases is not None and not request.unreviewed
+
+
 def require_unprotected(environment: Environment, what: str, *verbs: str) -> None:
     """Raise Refused where `environment` is protected: `what` asks for no confirmation, `verbs` take a reviewed plan."""
     if environment.protected:

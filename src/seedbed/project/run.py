@@ -44,7 +44,7 @@ from seedbed.model.verified import ClaimHistory
 from seedbed.planning.hazards import require_allowed_hazards, require_own_database
 from seedbed.planning.statuses import migration_statuses
 from seedbed.planning.verified import require_verified
-from seedbed.project import owners, protection, sharing, verified
+from seedbed.project import owners, protection, released, sharing, verified
 from seedbed.project.neighbours import Neighbours
 from seedbed.project.replanning import Replanning
 from seedbed.project.request import Request
@@ -288,6 +288,7 @@ class Run:
         """
         wanted = request or Request()
         protection.require_reviewed(self.environment, wanted)
+        released.require_released(self.targets, self.environment, wanted, "apply")
         self._read_histories()
         self._neighbours.connect_dependencies(self.connected, self.failed)
         replan = self._replanning.up(wanted)
@@ -332,6 +333,7 @@ class Run:
         """
         wanted = request or Request()
         protection.require_reviewed_seeds(self.environment, kinds, wanted)
+        released.require_released(self.targets, self.environment, wanted, "seed")
         self.catalog.check_declared({target.id: () for target in self.connected})
         self.catalog.require_seed_kinds([target.database for target in self.connected])
         self._read_histories()

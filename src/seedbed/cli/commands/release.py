@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import click
 
-from seedbed.cli.commands import release_build
+from seedbed.cli.commands import (
+    release_approve,
+    release_build,
+    release_check,
+    release_end,
+    release_next,
+    release_open,
+)
 
-COMMANDS: tuple[click.Command, ...] = (release_build.command,)
+COMMANDS: tuple[click.Command, ...] = (
+    release_build.command,
+    release_open.command,
+    release_next.command,
+    release_check.command,
+    release_approve.command,
+    release_end.back,
+    release_end.abandon,
+    release_end.close,
+)
 
 
 @click.group("release")

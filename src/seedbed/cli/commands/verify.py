@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     metavar="TIME",
     help="Where a reference names a time, read only the rows that are new since then; UTC unless it says otherwise.",
 )
+@click.option(
+    "--after",
+    type=click.Choice(["code", "migrate"]),
+    help="Ask what [[release.checks]] declares to hold after this step of a release, and nothing else.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be read, and what that takes; read no ids.")
 @click.option(
     "--max-units",
@@ -57,6 +62,7 @@ def command(
     services: tuple[str, ...],
     only: tuple[str, ...],
     since: datetime | None,
+    after: str | None,
     dry_run: bool,
     max_units: int | None,
     markdown: bool,
@@ -81,6 +87,10 @@ def command(
 
     _require_one(context, history=history, dry_run=dry_run, markdown=markdown)
     _require_effect(since, max_units, history=history)
+    if after:
+        _require_alone(services, only, since, dry_run, history)
+        _show_found(context, _checked(context, env, after), markdown)
+        return
     may_be_none = not (services or only or history or dry_run or env == SANDBOX)
     references, expectations = chosen(*context.catalog.to_verify(services, may_be_none=may_be_none), only)
     databases = context.catalog.databases_of(references, expectations) or context.catalog.databases()
@@ -100,6 +110,30 @@ def command(
             since=since,
         )
     _show_found(context, found, markdown)
+
+
+def _require_alone(*others: object) -> None:
+    if any(others):
+        raise UsageError(
+            "--after stands alone",
+            because="a check of a release is asked as a whole, and nothing is kept but what it finds",
+            try_="leave the others out",
+        )
+
+
+def _checked(context: CommandContext, env: str, after: str) -> Verification:
+    """Return what the checks of releases find. Raises UsageError where none is declared."""
+    rules = context.catalog.environment(env).releases
+    checks = [each.expectation for each in rules.checks if each.after == after] if rules else []
+    expectations = [each for each in checks if each]
+    if not expectations:
+        raise UsageError(
+            f"no check of a database is declared after {after}",
+            because="[[release.checks]] has none",
+            try_='name one: database = "…", query = "…"',
+        )
+    with context.run(env, context.catalog.databases_of((), expectations), wait=0) as run:
+        return run.verify((), expectations, ownership=False)
 
 
 def _show_found(context: CommandContext, found: Verification, markdown: bool) -> None:

@@ -1,0 +1,86 @@
+"""`seedbed release back`, `seedbed release abandon`, `seedbed release close`: how a release ends."""
+
+from __future__ import annotations
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.context import CommandContext, CommandKind, command_context
+from seedbed.errors import Busy
+
+
+@click.command("back", short_help="Go back to the version before.")
+@click.argument("number", type=click.IntRange(1), required=False)
+@options.environment
+@click.option("--keep-migrations", is_flag=True, help="Take back the code alone; revert nothing.")
+@options.said_by
+@command_context(CommandKind.LOCAL)
+def back(context: CommandContext, number: int | None, env: str, keep_migrations: bool, note: str) -> None:
+    """Take release NUMBER (default: the open one) back: the former code first, then what it applied, newest first.
+
+    What is irreversible is said before anything happens. Once the contract has begun, only a snapshot has what it
+    removed, and this says so.
+
+    \b
+    seedbed release back -e prod
+    seedbed release back -e prod --keep-migrations
+    """
+    from seedbed.cli.releasing import environ_of, operating
+    from seedbed.project.releasing.back import go_back
+
+    with operating(context, env, note) as operator:
+        release = go_back(
+            context.project,
+            env,
+            operator,
+            environ_of(context, env),
+            number,
+            keep_migrations=keep_migrations,
+        )
+    context.out.result(f"release {release.number} of {env} is taken back\n")
+
+
+@click.command("abandon", short_help="End a release where it is.")
+@click.argument("number", type=click.IntRange(1), required=False)
+@options.environment
+@click.option("--because", required=True, metavar="TEXT", help="Why.")
+@options.said_by
+@command_context(CommandKind.LOCAL)
+def abandon(context: CommandContext, number: int | None, env: str, because: str, note: str) -> None:
+    """End release NUMBER (default: the open one), and leave everything as it is.
+
+    \b
+    seedbed release abandon -e staging --because "13 has all of it"
+    """
+    _end(context, env, number, note, "abandoned", because)
+
+
+@click.command("close", short_help="Close a release whose steps are over.")
+@click.argument("number", type=click.IntRange(1), required=False)
+@options.environment
+@options.said_by
+@command_context(CommandKind.LOCAL)
+def close(context: CommandContext, number: int | None, env: str, note: str) -> None:
+    """Close release NUMBER (default: the open one), whose other steps are over; `next` does that as well.
+
+    \b
+    seedbed release close -e prod
+    """
+    _end(context, env, number, note, "closed", "")
+
+
+def _end(context: CommandContext, env: str, number: int | None, note: str, state: str, because: str) -> None:
+    from seedbed.cli.releasing import store_of
+    from seedbed.planning.releases import end
+    from seedbed.project.releasing.facts import chosen
+
+    store = store_of(context, env)
+    release = chosen(store, env, number)
+    ended = end(release, state, store.caller(note), store.now(), because)  # type: ignore[arg-type]
+    if not store.replace(ended):
+        raise Busy(
+            f"release {release.number} of {env} was changed meanwhile",
+            because="another operator goes on with it",
+            try_="look at it again",
+        )
+    context.out.result(f"release {release.number} of {env} is {state}\n")

@@ -1,0 +1,75 @@
+"""`seedbed release open`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from seedbed.cli import options
+from seedbed.cli.context import CommandContext, CommandKind, command_context
+from seedbed.errors import Location, UsageError
+
+
+@click.command("open", short_help="Open a release of a bundle: check it, make its plans.")
+@click.argument("bundle", type=click.Path(exists=True, dir_okay=False))
+@options.environment
+@click.option("--digest", metavar="SHA256", help="What the bundle has to be, as `release build` printed it.")
+@click.option(
+    "--soak",
+    type=options.Duration(),
+    metavar="TIME",
+    help="Wait so long between the new code and the contract: 24h (default: as the manifest says).",
+)
+@click.option("--dry-run", is_flag=True, help="Show what the release would do; open none.")
+@options.said_by
+@command_context(CommandKind.LOCAL)
+def command(
+    context: CommandContext,
+    bundle: str,
+    env: str,
+    digest: str | None,
+    soak: float | None,
+    dry_run: bool,
+    note: str,
+) -> None:
+    """Open a release of BUNDLE: the plans of all of its steps are made now.
+
+    A bundle that is open already stays as it is, so that this can be called again. One release is open at a time; while
+    it soaks, another may carry it on that adds expands alone.
+
+    \b
+    seedbed release open -e staging release.tar
+    seedbed release open -e prod release.tar --digest 3f9a…
+    seedbed release open -e prod release.tar --dry-run
+    """
+    from seedbed.cli.releasing import environ_of, environment_of, operating
+    from seedbed.project.releasing.opening import open_release
+
+    environment = environment_of(context, env)
+    data = _read(bundle)
+    with operating(context, env, note) as operator:
+        opened = open_release(
+            context.project,
+            environment,
+            operator,
+            data,
+            environ_of(context, env),
+            sha256=digest or "",
+            soak=soak,
+            dry_run=dry_run,
+        )
+    release = opened.release
+    context.out.result(f"release {release.number} of {env} digest {release.digest} {opened.is_new}\n")
+
+
+def _read(bundle: str) -> bytes:
+    try:
+        return Path(bundle).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            "the bundle cannot be read",
+            because=error.strerror or str(error),
+            try_="name the bundle that was built",
+            at=Location(bundle),
+        ) from None

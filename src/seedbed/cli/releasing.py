@@ -1,0 +1,53 @@
+"""What the commands of `seedbed release` share: who calls, where releases are kept, what children are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from seedbed.cli.context import CommandContext, signals
+
+if TYPE_CHECKING:
+    from seedbed.model.environment import Environment
+    from seedbed.project.releasing.going import Operator
+    from seedbed.releases.store import ReleaseStore
+
+
+def store_of(context: CommandContext, env: str) -> ReleaseStore:
+    """Return what keeps the releases of an environment. Raises UsageError where it was never deployed."""
+    from seedbed.project import released
+
+    return released.store_of(context.project.targets, environment_of(context, env))
+
+
+def environment_of(context: CommandContext, env: str) -> Environment:
+    """Return an environment that may have releases. Raises UsageError for a base."""
+    from seedbed.project.protection import require_databases
+
+    environment = context.catalog.environment(env)
+    require_databases(context.project.platform, environment)
+    return environment
+
+
+@contextmanager
+def operating(context: CommandContext, env: str, note: str = "") -> Iterator[Operator]:
+    """Yield who goes on with releases from here; Ctrl-C and SIGTERM reach the commands that run within this context."""
+    from seedbed.execution.stopping import Stop
+    from seedbed.project.releasing.going import Operator
+
+    store, stop = store_of(context, env), Stop()
+    with signals(stop):
+        yield Operator(store, store.caller(note), stop, context.out.log)
+
+
+def environ_of(context: CommandContext, env: str) -> dict[str, str]:
+    """Return the variables of the commands of a step, which have to find the releases of this directory."""
+    from seedbed.project import released
+
+    targets = context.project.targets
+    directory = released.directory_of(targets, context.catalog.environment(env))
+    found = dict(targets.environ)
+    if directory is not None:
+        found[released.DIRECTORY] = str(directory)
+    return found

@@ -1,0 +1,115 @@
+"""Where the releases of an environment are kept, and whether a change belongs to one.
+
+Where the manifest has a [release], a protected environment changes by releases. The command that changes the target
+asks the record itself, wherever it runs: whoever calls it may say anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seedbed.errors import Hint, Location, Refused, StalePlan, UsageError, call
+from seedbed.model.environment import Environment
+from seedbed.model.names import CONTROL_BUCKET, CONTROL_ENVIRONMENT, CONTROL_TABLE
+from seedbed.planning.reviewed import ReviewedPlan
+from seedbed.project.protection import Reviewable, asks_for_release
+from seedbed.project.targets import Targets
+
+if TYPE_CHECKING:  # few commands ask for a record
+    from seedbed.releases.store import ReleaseStore
+
+# Where a directory keeps the releases, for the commands of a step: they work on the bundle, unpacked elsewhere.
+DIRECTORY = "SEEDBED_RELEASES"
+_USUAL = Path(".seedbed", "releases")
+
+
+def directory_of(targets: Targets, environment: Environment) -> Path | None:
+    """Return the directory that keeps the releases of an environment; None where its table does."""
+    said = environment.releases.store if environment.releases else ""
+    if not said and environment.region and not environment.is_sandbox:
+        return None
+    if there := targets.environ.get(DIRECTORY):
+        return Path(there)
+    return Path(targets.catalog.platform.root, said or _USUAL, environment.name).absolute()
+
+
+def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
+    """Return what keeps the releases of an environment.
+
+    Raises UsageError where it was never deployed, and what `seedbed.aws` raises.
+    """
+    if directory := directory_of(targets, environment):
+        from seedbed.releases.directory_store import DirectoryStore
+
+        return DirectoryStore(directory, environment.name)
+    from seedbed.aws.items import Table
+    from seedbed.aws.objects import Bucket
+    from seedbed.releases.table_store import TableStore
+
+    cloud, environ = targets.cloud(environment), targets.environ
+    if environ.get(CONTROL_ENVIRONMENT) == environment.name and environ.get(CONTROL_TABLE):  # its own task
+        table, bucket = environ[CONTROL_TABLE], environ.get(CONTROL_BUCKET, "")
+    else:
+        from seedbed.aws.identity import require_account
+        from seedbed.remote.place import control_of
+
+        require_account(cloud)
+        names = control_of(cloud, targets.catalog.platform.name, environment)
+        table, bucket = names["table"], names["bucket"]
+    return TableStore(Table(cloud, table), Bucket(cloud, bucket), environment.name)
+
+
+def require_released(targets: Targets, environment: Environment, request: Reviewable, verb: str) -> None:
+    """Raise Refused unless `request` is of a release whose step is being taken, where that is asked for.
+
+    A plan that names a release is of that step alone in every environment. Raises UsageError and Unavailable where the
+    record cannot be asked.
+    """
+    if not asks_for_release(environment, request):
+        return
+    plan = request.reviewed
+    if plan is not None and plan.release:
+        _require_taken(store_of(targets, environment), environment, plan, verb)
+    else:
+        raise Refused(
+            f"{environment.name} changes by releases, and {'the plan is of none' if plan else 'there is no plan'}",
+            because="it is protected, and the manifest has a [release]",
+            try_=Hint("open one: ", call("release open", "release.tar"), "; then ", call("release next")),
+            at=Location(plan.path) if plan else None,
+        )
+
+
+def _require_taken(store: ReleaseStore, environment: Environment, plan: ReviewedPlan, verb: str) -> None:
+    """Raise Refused unless the release of `plan` is open, and at the step whose plan this is."""
+    from seedbed.model.release import PHASES
+
+    release = store.load(plan.release)
+    if release is None:
+        raise UsageError(
+            f"{environment.name} has no release {plan.release}",
+            because="the plan names it",
+            try_="see which there are",
+            at=Location(plan.path),
+        )
+    of_plan = [each for each in release.steps if each.name in PHASES and each.plan == plan.sha256]
+    what = f"release {release.number} of {environment.name}"
+    if not of_plan:
+        raise StalePlan(
+            f"{what} has another plan",
+            because="the plan file is none of those that its record names",
+            try_=Hint("go on with the release: ", call("release next")),
+            at=Location(plan.path),
+        )
+    if release.state != "open" or all(each.state != "running" for each in of_plan):
+        at = (
+            f"it is {release.state}"
+            if release.state != "open"
+            else f"{of_plan[0].name} is not being taken now"
+        )
+        raise Refused(
+            f"{verb} takes a plan of {what} only while its step is being taken",
+            because=at,
+            try_=Hint("go on with the release: ", call("release next")),
+            at=Location(plan.path),
+        )

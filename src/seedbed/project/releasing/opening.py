@@ -1,0 +1,190 @@
+"""Opening a release: its bundle is checked, its plans are made, and one write makes the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from seedbed import __version__
+from seedbed.documents.plan import PlanDocument
+from seedbed.errors import GateClosed, Refused, Unavailable
+from seedbed.model.environment import Environment
+from seedbed.model.migration import Phase
+from seedbed.model.release import PHASES, Release
+from seedbed.planning.opening import may_open, steps_of
+from seedbed.planning.releases import end
+from seedbed.planning.reviewed import decoded
+from seedbed.project.protection import require_databases
+from seedbed.project.releasing import commands
+from seedbed.project.releasing.going import Operator, failure
+from seedbed.project.releasing.unpacked import Unpacked, unpacked
+from seedbed.releases import bundle as bundles
+from seedbed.releases.bundle import Bundle
+from seedbed.releases.records import digest_of
+from seedbed.releases.store import ReleaseStore
+
+if TYPE_CHECKING:
+    from seedbed.project.project import Project
+
+_ATTEMPTS = 5  # to find a number that nobody else takes meanwhile
+
+
+class Opened(Struct, frozen=True):
+    """A release that is open. `is_new`: it was not before. `plans`: by the gate that each goes through."""
+
+    release: Release
+    is_new: bool
+    plans: Mapping[Phase, PlanDocument]
+
+
+def open_release(
+    project: Project,
+    environment: Environment,
+    operator: Operator,
+    data: bytes,
+    environ: Mapping[str, str],
+    *,
+    sha256: str = "",
+    soak: float | None = None,
+    dry_run: bool = False,
+) -> Opened:
+    """Return the release of the bundle `data`, opened unless it is open already.
+
+    `sha256`: what the bundle has to be, "" for whatever it is. Raises Refused for a bundle that does not fit, and for a
+    plan that the targets reject; GateClosed while another release is in the way.
+    """
+    if environment.is_sandbox:
+        raise Refused(
+            "the sandbox has no releases",
+            because="its servers are those of a checkout, and a release has files of its own",
+            try_="release to an environment that the manifest declares",
+        )
+    require_databases(project.platform, environment)
+    bundle = bundles.read(data, sha256)
+    store = operator.store
+    with unpacked(bundle, environment.name, environ, project.redactor) as found:
+        _require_fits(bundle, project.platform.name, environment, found.environment)
+        for each in _open(store):
+            if each.bundle == bundle.sha256:
+                found.place(store, each)
+                return Opened(each, False, _plans(found))
+        for _ in range(_ATTEMPTS):
+            number = max(store.numbers(), default=0) + 1
+            plans = _planned(found, operator, number)
+            others = _open(store)
+            opening = may_open(plans, others, {each.number: _plans_of(store, each) for each in others})
+            if not opening.gate.is_open:
+                raise GateClosed(
+                    f"{environment.name} takes no other release now",
+                    because=opening.gate.because,
+                    try_=opening.gate.try_,
+                )
+            release = _release(found, bundle, operator, number, plans, soak, opening.supersedes, dry_run)
+            if dry_run:
+                return Opened(release, True, plans)
+            store.put(bundle.data)
+            if store.create(release):
+                _supersede(operator, release)
+                return Opened(release, True, plans)
+    raise Unavailable(f"others open releases of {environment.name} all the time")
+
+
+def _open(store: ReleaseStore) -> Sequence[Release]:
+    found = [store.load(each) for each in store.numbers()[-20:]]
+    return [each for each in found if each and each.state == "open"]
+
+
+def _require_fits(bundle: Bundle, platform: str, environment: Environment, own: Environment) -> None:
+    """Raise Refused for a bundle of another platform, of another seedbed, or of files that no commit has."""
+    index = bundle.index
+    if index.platform != platform:
+        raise Refused(
+            f"the bundle is of {index.platform}, and this is {platform}",
+            because="a release is of one platform",
+            try_="name the bundle of this platform",
+        )
+    if index.seedbed != __version__:
+        raise Refused(
+            f"seedbed {index.seedbed} built the bundle, and this is seedbed {__version__}",
+            because="a release is built and carried out by one version",
+            try_=f"install seedbed {index.seedbed}, or build the bundle with {__version__}",
+        )
+    if environment.protected and index.is_dirty:
+        raise Refused(
+            f"{environment.name} is protected, and what is in this bundle is in no commit",
+            because="it was built where files differ from the commit, or where there is none",
+            try_="commit, and build it from a clean checkout",
+        )
+    for what in ("account", "region", "protected", "access"):
+        here, there = getattr(environment, what), getattr(own, what)
+        if here != there:
+            raise Refused(
+                f"{environment.name} is another one in the bundle than here",
+                because=f"its {what} is {there or 'not said'} there, and {here or 'not said'} here",
+                try_="check out what the bundle was built from",
+            )
+
+
+def _planned(found: Unpacked, operator: Operator, number: int) -> dict[Phase, PlanDocument]:
+    """Return the plans through each phase, made by commands on the bundle. Raises what their exit codes mean."""
+    for name, phase in PHASES.items():
+        file = found.plan_file(name)
+        file.unlink(missing_ok=True)
+        command = commands.planning(found.environment.name, number, phase, file, found.assembly)
+        operator.tell(f"making the plan through {phase.value}")
+        ended = found.seedbed(command.words, operator.stop)
+        operator.stop.check()
+        # What a later phase meets is not there yet: what the target rejects now, it need not reject then.
+        if ended.code and not (
+            file.is_file() and ended.code == Refused.exit_code and phase is not Phase.EXPAND
+        ):
+            raise failure(f"plan --through {phase.value}", ended, f"release {number} is not opened")
+    return _plans(found)
+
+
+def _plans(found: Unpacked) -> dict[Phase, PlanDocument]:
+    return {phase: found.plan(name) for name, phase in PHASES.items() if found.plan_file(name).is_file()}
+
+
+def _plans_of(store: ReleaseStore, release: Release) -> dict[Phase, PlanDocument]:
+    steps = [each for each in release.steps if each.plan]
+    return {PHASES[each.name]: decoded(store.get(each.plan), each.name) for each in steps}
+
+
+def _release(
+    found: Unpacked,
+    bundle: Bundle,
+    operator: Operator,
+    number: int,
+    plans: Mapping[Phase, PlanDocument],
+    soak: float | None,
+    supersedes: int,
+    dry_run: bool,
+) -> Release:
+    rules, platform = found.rules, found.project.platform
+    data = {phase: found.plan_file(name).read_bytes() for name, phase in PHASES.items()}
+    keep = digest_of if dry_run else operator.store.put
+    verifies = bool(platform.references or platform.expectations or rules.checks)
+    return Release(
+        environment=found.environment.name,
+        number=number,
+        bundle=bundle.sha256,
+        platform_digest=bundle.index.platform_digest,
+        commit=bundle.index.commit,
+        images=bundle.index.images,
+        opened_by=operator.who,
+        opened=operator.store.now(),
+        soak=rules.soak if soak is None else soak,
+        steps=steps_of(plans, {phase: keep(each) for phase, each in data.items()}, verifies=verifies),
+        supersedes=supersedes,
+    )
+
+
+def _supersede(operator: Operator, release: Release) -> None:
+    """End the release that `release` carries on. Where that fails, its gates say the same."""
+    former = operator.store.load(release.supersedes) if release.supersedes else None
+    if former is not None and former.state == "open":
+        because = f"release {release.number} carries it on"
+        operator.store.replace(end(former, "superseded", operator.who, operator.store.now(), because))

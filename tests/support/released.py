@@ -1,0 +1,91 @@
+"""A small platform that is released: its files, its bundle, and the command line on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+
+from seedbed import __version__
+from seedbed.files import archive
+from seedbed.files.platform import read_files
+from seedbed.model.release import Approval, Release, StepName
+from seedbed.releases import bundle
+from seedbed.releases.directory_store import DirectoryStore
+from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start
+
+ENV = "prod"
+ME = os.getuid()
+SOMEBODY = 4711  # an account that nobody has
+
+
+class Site:
+    """A platform in `files`, whose environment `prod` is released; `env`: where its databases are."""
+
+    def __init__(self, files: ProjectFiles, env: Mapping[str, str]) -> None:
+        self.files = files
+        self.env = env
+        self.root = files.root
+        self.bundle = self.root / "release.tar"
+
+    @property
+    def store(self) -> DirectoryStore:
+        return DirectoryStore(self.root / ".seedbed" / "releases" / ENV, ENV)
+
+    @property
+    def release(self) -> Release:
+        """The newest release, as its record is now."""
+        found = self.store.load(max(self.store.numbers()))
+        assert found is not None
+        return found
+
+    def states(self) -> dict[str, str]:
+        return {each.name.value: each.state for each in self.release.steps}
+
+    def build(self, *, commit: str = "c" * 40, images: Mapping[str, str] | None = None) -> str:
+        """Write the bundle of the files as they are now, and return its SHA-256."""
+        programs = {
+            each.name: archive.Member(each.name, each.read_bytes(), True) for each in self.root.glob("*.sh")
+        }
+        data = bundle.build(
+            bundle.Contents(
+                platform="sample",
+                seedbed=__version__,
+                commit=commit,
+                files=read_files(self.root),
+                programs=programs,
+                images=images or {},
+            )
+        )
+        self.bundle.write_bytes(data)
+        return bundle.read(data).sha256
+
+    def run(self, *words: str) -> Ran:
+        return run(self.root, *words, env=self.env)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return start(self.root, *words, env=clean_environment(self.env), stderr=subprocess.PIPE)
+
+    def open(self, *more: str) -> Ran:
+        return self.run("release", "open", "-e", ENV, str(self.bundle), *more)
+
+    def next(self, *more: str) -> Ran:
+        return self.run("release", "next", "-e", ENV, *more)
+
+    def approve(self, step: StepName, *, by: int = SOMEBODY, reason: str = "", digest: str = "") -> None:
+        """Leave an approval as the user `by` would leave it: the file system says that it is his."""
+        store, release = self.store, self.release
+        approval = Approval(
+            number=release.number,
+            step=step,
+            digest=digest or release.digest,
+            by=store.caller(),
+            at=0.0,
+            reason=reason,
+        )
+        store.approve(approval)
+        home = store.directory / "approvals" / f"{release.number:04d}" / step
+        left = home / store.caller().user_id
+        if by != ME:
+            os.chown(left, by, by)
+            left.rename(home / f"uid-{by}")

@@ -44,6 +44,7 @@ from seedbed.model.verification import (
     Verification,
 )
 from seedbed.report.markdown import verification_markdown
+from seedbed.report.markdown_plan import plan_markdown
 from seedbed.report.markdown_release import release_markdown
 from seedbed.report.styles import Look, Page, render
 from seedbed.report.text.bundle import bundle_text
@@ -109,6 +110,10 @@ PAGES: dict[str, Page] = {
     "release-failed-markdown": release_markdown(release_samples.failed()),
     "release-ended-markdown": release_markdown(release_samples.ended()),
     "plan": _plan(samples.plan()),
+    "plan-markdown": plan_markdown(PlanDocument.of(samples.plan(), "plan")),
+    "plan-of-a-release": _plan(samples.plan_of_a_release()),
+    "plan-of-a-release-markdown": plan_markdown(PlanDocument.of(samples.plan_of_a_release(), "plan")),
+    "plan-seeds-markdown": plan_markdown(PlanDocument.of(samples.plan_seeds(), "plan")),
     "plan-recalled": _plan(samples.plan_recalled()),
     "plan-recalled-script": script_text(PlanDocument.of(samples.plan_recalled(), "plan")),
     "plan-down": _plan(samples.plan_down()),

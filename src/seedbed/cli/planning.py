@@ -178,6 +178,17 @@ def with_stacks(
         return replace(plan, stacks_unseen=f"{error.what}: {because}" if because else error.what)
 
 
+def with_terms(context: CommandContext, plan: Plan) -> Plan:
+    """Return `plan` with what it is carried out under, as the manifest says it."""
+    from seedbed.model.environment import IMAGE
+    from seedbed.model.plan import Terms
+
+    environment = context.catalog.environment(plan.environment)
+    rules = environment.releases
+    approvals = [(step.value, many) for step, many in rules.approvals.items()] if rules else []
+    return replace(plan, terms=Terms(environment.context.get(IMAGE, ""), tuple(approvals)))
+
+
 def _read(path: str) -> ReviewedPlan:
     from seedbed.planning.reviewed import read
 

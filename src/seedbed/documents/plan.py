@@ -13,6 +13,13 @@ from seedbed.documents.deployment import ChangeEntry
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.documents.expectations import EndEntry
+from seedbed.documents.plan_terms import (
+    ApprovalsEntry,
+    RollbackEntry,
+    approvals_needed,
+    rollback,
+    snapshots_first,
+)
 from seedbed.documents.planned_seeds import SeedEntry
 from seedbed.documents.prospects import EstimateEntry, LossEntry, UnverifiedEntry
 from seedbed.documents.seen import SeenEntry
@@ -308,6 +315,20 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
         int,
         says("The number of the release whose steps alone may carry it out; 0 where any run may."),
     ] = 0
+    image: Annotated[
+        str, says("The container image of the task that would carry it out; empty where there is none.")
+    ] = ""
+    snapshots: Annotated[
+        tuple[str, ...],
+        says("The databases that a contract changes: a release takes snapshots of them before it."),
+    ] = ()
+    rollback: Annotated[
+        tuple[RollbackEntry, ...], says("How what each phase does is taken back, in their order.")
+    ] = ()
+    approvals_needed: Annotated[
+        tuple[ApprovalsEntry, ...],
+        says("How many people approve steps of a release there; empty where no approval is asked for."),
+    ] = ()
 
     @classmethod
     def of(cls, plan: Plan, command: str, text_of: TextOf = by_line, redact: Redact = str) -> PlanDocument:
@@ -330,6 +351,10 @@ class PlanDocument(Document, frozen=True, kw_only=True, tag="seedbed/plan/1"):
             stacks=tuple(map(StackPlanEntry.of, plan.stacks)),
             stacks_unseen=plan.stacks_unseen,
             release=plan.release,
+            image=plan.terms.image,
+            snapshots=snapshots_first(plan),
+            rollback=rollback(plan),
+            approvals_needed=approvals_needed(plan),
         )
         return replace(document, digest=document.digest_of_content())
 

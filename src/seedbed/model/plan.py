@@ -122,6 +122,17 @@ class DatabasePlan(Struct, frozen=True):
         return next((each for each in self.estimates if each.version == version), None)
 
 
+class Terms(Struct, frozen=True):
+    """What a plan is shown with, and is carried out under.
+
+    `image`: of the task that carries it out, empty where there is none. `approvals`: how many people approve a step of
+    a release, by the step's name.
+    """
+
+    image: str = ""
+    approvals: tuple[tuple[str, int], ...] = ()
+
+
 class Plan(Struct, frozen=True):
     """What is to be done on all of them. `stages`: refs that may run side by side, stage after stage.
 
@@ -139,6 +150,7 @@ class Plan(Struct, frozen=True):
     stacks: tuple[StackPlan, ...] = ()
     stacks_unseen: str = ""
     release: int = 0
+    terms: Terms = Terms()
 
     @property
     def is_empty(self) -> bool:

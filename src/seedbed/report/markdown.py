@@ -58,6 +58,12 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
+def fenced(text: str, language: str = "") -> str:
+    """Return `text` as a block of code, whatever it is."""
+    fence = "`" * max(3, max(map(len, _TICKS.findall(text)), default=0) + 1)
+    return f"{fence}{language}\n{harmless(text)}\n{fence}"
+
+
 def table_row(*cells: str) -> str:
     """Return a row of a table."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -13,6 +15,10 @@ from msgspec.structs import replace
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
+
+if TYPE_CHECKING:
+    from seedbed.documents.plan import PlanDocument
+    from seedbed.report.styles import Page
 
 
 @click.command("plan")
@@ -52,6 +58,9 @@ from seedbed.errors import ExitCode, Hint, Location, UsageError, call, hint_text
 )
 @click.option("--sql", "script", is_flag=True, help="Show every statement or request, whole, as a script.")
 @click.option("--summary", is_flag=True, help="Show one line per database.")
+@click.option(
+    "--markdown", is_flag=True, help="Write the plan as Markdown, for a comment or a job's summary."
+)
 @options.fresh
 @options.as_json
 @command_context(CommandKind.READS)
@@ -72,6 +81,7 @@ def command(
     release: int | None,
     script: bool,
     summary: bool,
+    markdown: bool,
     fresh: bool,
 ) -> None:
     """Show what apply would do, and deploy; change nothing.
@@ -82,13 +92,20 @@ def command(
     seedbed plan -e prod --through expand --out plan.json
     seedbed plan -e staging --sample 1000     what data migrations will cost
     seedbed plan -e dev-ana --exit-code       in a pipeline: 6 if any are pending
+    seedbed plan -e staging --markdown        for a comment on a pull request
     """
     from seedbed.cli.looking import look, require_asked
-    from seedbed.cli.planning import StacksAsked, plan_document, request, require_accepted, with_stacks
+    from seedbed.cli.planning import (
+        StacksAsked,
+        plan_document,
+        request,
+        require_accepted,
+        with_stacks,
+        with_terms,
+    )
     from seedbed.documents.document import text
-    from seedbed.report.text.plan import plan_text
-    from seedbed.report.text.script import script_text
 
+    _require_one(context, script=script, summary=summary, markdown=markdown)
     wanted, databases = request(context, None, env, services, engines, to, through, allow_out_of_order, False)
     require_asked(context, fresh=fresh, sample=sample, stacks=bool(stacks or drop))
     with look(context, env, databases, fresh=fresh) as run:
@@ -97,22 +114,50 @@ def command(
         asked = StacksAsked(stacks, bool(out), Path(assembly).absolute() if assembly else None, drop)
         chosen = {each.service for each in databases} if services or engines else ()
         plan = with_stacks(context, run, plan, asked, tuple(sorted(chosen)))
-        plan = replace(plan, release=release or 0)
+        plan = with_terms(context, replace(plan, release=release or 0))
     document = plan_document(context, plan)
     if out:
         _write(Path(out), text(document))
-    context.show(document, script_text if script else partial(plan_text, summary=summary))
+    context.show(document, _page(script=script, summary=summary, markdown=markdown))
     if out:
-        waits = any(each.unverified for each in document.databases)
-        hint = Hint(
-            "apply it with: " if not waits else "once verify passed, apply it with: ", call("apply", out)
-        )
-        if any(each.seeds for each in document.databases):
-            hint = Hint(hint, "; then load its seeds with: ", call("seed", out))
-        context.out.log(f"written to {out} (digest {document.digest}); {hint_text(hint, env, '')}")
+        _tell_written(context, out, document)
     require_accepted(context, document)
     if exit_code and not plan.is_empty:
         context.leave(ExitCode.FOUND)
+
+
+def _tell_written(context: CommandContext, out: str, document: PlanDocument) -> None:
+    """Say where the plan is now, and how it is carried out."""
+    waits = any(each.unverified for each in document.databases)
+    hint = Hint("apply it with: " if not waits else "once verify passed, apply it with: ", call("apply", out))
+    if any(each.seeds for each in document.databases):
+        hint = Hint(hint, "; then load its seeds with: ", call("seed", out))
+    said = hint_text(hint, document.environment, "")
+    context.out.log(f"written to {out} (digest {document.digest}); {said}")
+
+
+def _page(*, script: bool, summary: bool, markdown: bool) -> Callable[[PlanDocument], Page]:
+    """Return what makes the page that was asked for."""
+    if markdown:
+        from seedbed.report.markdown_plan import plan_markdown
+
+        return plan_markdown
+    if script:
+        from seedbed.report.text.script import script_text
+
+        return script_text
+    from seedbed.report.text.plan import plan_text
+
+    return partial(plan_text, summary=summary)
+
+
+def _require_one(context: CommandContext, *, script: bool, summary: bool, markdown: bool) -> None:
+    """Raise UsageError where Markdown and another form of the result were asked for."""
+    others = (("--json", context.as_json), ("--sql", script), ("--summary", summary))
+    if markdown and (asked := [name for name, is_asked in others if is_asked]):
+        raise UsageError(
+            f"--markdown and {asked[0]} cannot be combined", because="there is one result", try_="one of them"
+        )
 
 
 def _write(path: Path, written: str) -> None:

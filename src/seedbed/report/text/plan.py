@@ -43,6 +43,7 @@ def plan_text(plan: PlanDocument, *, summary: bool = False) -> Lines:
     if len(plan.stages) > 1:
         page += [*_stages(plan), line()]
     page += stacks_text(plan.stacks, plan.stacks_unseen)
+    page += [*terms, line()] if (terms := list(_terms(plan))) else []
     return [*page, _sum(plan)]
 
 
@@ -50,7 +51,7 @@ def _summary(plan: PlanDocument) -> Lines:
     rows = [
         row(
             (each.database, Style.BOLD),
-            _kinds(each.actions)
+            kinds_words(each.actions)
             or ("nothing to do" if not _is_busy(each) else _if_any(len(each.logins), "{} of logins")),
             _if_any(len(each.changes), "{} to deploy"),
             _if_any(len(each.deferred) + len(each.deferred_changes), "{} deferred"),
@@ -68,7 +69,7 @@ def _if_any(value: int, words: str) -> str:
     return words.format(number(value)) if value else ""
 
 
-def _kinds(actions: Sequence[ActionEntry]) -> str:
+def kinds_words(actions: Sequence[ActionEntry]) -> str:
     """Return how many of `actions` are in each phase: `3 expand, 1 contract`."""
     phases = Counter(action.phase for action in actions)
     return ", ".join(f"{number(phases[phase])} {phase.value}" for phase in Phase if phases[phase])
@@ -229,7 +230,32 @@ def _range(labels: Sequence[str]) -> str:
     return f"{labels[0]} … {labels[-1]} ({len(labels)})"
 
 
+def _terms(plan: PlanDocument) -> Iterator[Line]:
+    """Yield what a release asks for before its phases, and after which of them `revert` does not lead back."""
+    if plan.release:
+        yield line(f"release {plan.release}: its steps alone may carry it out")
+    if plan.approvals_needed:
+        needed = [f"{each.step} {each.approvals}" for each in plan.approvals_needed]
+        yield line("approvals: ", ", ".join(needed))
+    if not (plan.release or plan.approvals_needed):
+        return
+    if plan.snapshots:
+        yield line("snapshots before contract: ", ", ".join(plan.snapshots))
+    for each in plan.rollback:
+        for said in each.irreversible:
+            yield line((f"{each.phase} cannot be reverted: {said}", Style.WARN))
+
+
+_NOTHING = "nothing to do: every database is up to date"
+
+
 def _sum(plan: PlanDocument) -> Line:
+    said = sum_words(plan)
+    return line((said, Style.GOOD if said == _NOTHING else Style.BOLD))
+
+
+def sum_words(plan: PlanDocument) -> str:
+    """Return what a plan would do, in one sentence."""
     actions = [action for each in plan.databases for action in each.actions]
     deferred = sum(len(each.deferred) for each in plan.databases)
     refused = sum(bool(change.refused) for each in plan.databases for change in each.changes)
@@ -251,22 +277,18 @@ def _sum(plan: PlanDocument) -> Line:
         databases = count(sum(bool(each.actions) for each in plan.databases), "database")
         first = f"; {deploy.format(' first')}" if changes else ""
         verb = "revert" if down else "apply"
-        return line(
-            (
-                f"{number(len(actions))} to {verb} in {databases}: {_kinds(actions)}{tail}{first}{never}",
-                Style.BOLD,
-            )
-        )
+        kinds = kinds_words(actions)
+        return f"{number(len(actions))} to {verb} in {databases}: {kinds}{tail}{first}{never}"
     if changes:
-        return line((f"{deploy.format('')}{tail}{never}", Style.BOLD))
+        return f"{deploy.format('')}{tail}{never}"
     if down:
-        return line(("nothing to revert", Style.BOLD))
+        return "nothing to revert"
     if refused:
-        return line((f"nothing to deploy or apply{tail}{never}", Style.BOLD))
+        return f"nothing to deploy or apply{tail}{never}"
     if deferred:
-        return line((f"nothing to apply now{tail}", Style.BOLD))
+        return f"nothing to apply now{tail}"
     if logins and not seeds:
-        return line((f"no migration to apply{tail}: apply makes them", Style.BOLD))
+        return f"no migration to apply{tail}: apply makes them"
     if seeds or stacks:
-        return line((f"nothing to apply: every database is up to date{tail}", Style.BOLD))
-    return line(("nothing to do: every database is up to date", Style.GOOD))
+        return f"nothing to apply: every database is up to date{tail}"
+    return _NOTHING

@@ -77,7 +77,7 @@ from seedbed.model.migration import (
     StepText,
 )
 from seedbed.model.outcome import Outcome, fold
-from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Unverified
+from seedbed.model.plan import Action, DatabasePlan, Deferred, Plan, Terms, Unverified
 from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Reference
 from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
@@ -257,6 +257,12 @@ def plan() -> Plan:
         ),
         (tuple(each.ref for each in (*user, reviews[0])), (reviews[1].ref,)),
     )
+
+
+def plan_of_a_release() -> Plan:
+    """The plan of a release in which three people have a say."""
+    terms = Terms("seedbed:1.4.0", (("expand", 1), ("code", 0), ("contract", 2)))
+    return replace(plan(), release=12, terms=terms)
 
 
 def plan_down() -> Plan:

@@ -49,6 +49,8 @@ def bring_up(
     from seedbed.report.text.coming_up import up_text
 
     _require_recorded(environment, ttl)
+    if services and environment.access == "task":
+        _require_task(context, environment)
     context.catalog.require_files(databases)
     stop, names = Stop(), [each.id for each in databases]
     with signals(stop), ExitStack() as closing:
@@ -76,6 +78,27 @@ def bring_up(
         context.mark_changed()
     context.show(UpDocument.of(arrival, context.command), up_text)
     context.leave(arrival.exit_code)
+
+
+def _require_task(context: CommandContext, environment: Environment) -> None:
+    """Raise UsageError where single services are to come up, and the task that fills them is not there yet.
+
+    It is told where all servers are, so that its stack is deployed with all of them and not for one service.
+    """
+    from seedbed.remote import place
+
+    name = environment.name
+    try:
+        cloud = context.project.targets.cloud(environment)
+        found = place.find(cloud, context.project.platform.name, environment).task
+    except UsageError:
+        found = None
+    if found is None:
+        raise UsageError(
+            f"the task of {name} is not deployed yet, which migrates and seeds its services",
+            because="its stack is deployed with those of all databases that it reaches",
+            try_=Hint("once without --service: ", call("env up", name)),
+        )
 
 
 def _require_recorded(environment: Environment, ttl: float) -> None:

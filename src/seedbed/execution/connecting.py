@@ -14,7 +14,8 @@ from msgspec import Struct
 from seedbed.engines.base import Session
 from seedbed.engines.capabilities import SupportsSleep, SupportsUnlock
 from seedbed.engines.infrastructure import SupportsDeployedState
-from seedbed.errors import ForeignTarget, Hint, Interrupted, SeedbedError, call, try_each
+from seedbed.engines.sharing import SupportsSharing
+from seedbed.errors import AccessRefused, ForeignTarget, Hint, Interrupted, SeedbedError, call, try_each
 from seedbed.execution.context import RunContext
 from seedbed.execution.stopping import Stop
 from seedbed.execution.threads import returned, side_by_side
@@ -94,15 +95,28 @@ def connect(
 def _open(target: Target, engine: EngineOf) -> ConnectedTarget:
     if isinstance(target.address, NoAddress):
         raise target.address.error
+    connector = engine(target.database.engine)
     try:
         with ExitStack() as stack:
-            session = stack.enter_context(engine(target.database.engine).connect(target))
+            session = stack.enter_context(connector.connect(target))
             history = session.history()
             return ConnectedTarget(target, session, history, stack.pop_all())
+    except AccessRefused as error:
+        raise _as_in_base(error, target, connector) from None
     except Exception as error:
         if (broken := import_failure(error)) is None:
             raise
         raise broken from error
+
+
+def _as_in_base(error: AccessRefused, target: Target, connector: Connector) -> AccessRefused:
+    """Return an error of a server that let nobody in, for one of a base with how a database comes to be there."""
+    where = target.environment
+    shares = isinstance(connector, SupportsSharing)
+    if shares and where.lies_in_base(target.database.service, target.database.engine):
+        make = call("env up", where.name)
+        error.try_ = Hint(f"where it was never made on {where.base}: ", make, "; else ", error.try_)
+    return error
 
 
 class _Awaited:

@@ -305,3 +305,11 @@ def test_an_end_is_put_off_and_kept_off_by_name(afar: Afar) -> None:
     assert not any(afar.judge.refused.values())
     for words in (("touch", "sandbox"), ("touch", "prod"), ("extend", afar.name, "--ttl", "0d")):
         assert env(afar, *words).code == 2, words
+
+
+@pytest.mark.slow
+def test_a_service_by_itself_comes_up_only_where_the_task_is_that_fills_it(afar: Afar, aws: Proxy) -> None:
+    service = next(each.parent.name for each in (afar.files.root / "services").glob("*/postgres"))
+    ran = env(afar, "up", "dev-none", "-s", service, "--yes")
+    assert (ran.code, "the task of dev-none is not deployed yet" in ran.err) == (2, True), ran.everything
+    assert "once without --service: seedbed env up dev-none" in ran.err

@@ -79,6 +79,16 @@ class Step(NamedTuple):
     carry_out: Callable[[Day], str]
 
 
+def until(look: Callable[[], Any], seconds: float, otherwise: str, *, pause: float = 2.0) -> Any:
+    """Return what `look` finds once it finds something. Raises Unexpected after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise Unexpected(f"{otherwise}, after {seconds:.0f} s")
+        time.sleep(pause)
+    return found
+
+
 class Estimate(NamedTuple):
     """What a day may cost: `lines` for people, and the sum in USD."""
 

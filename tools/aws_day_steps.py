@@ -8,13 +8,14 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tools.aws_day import ENVIRONMENT, PLATFORM, Day, Step, Unexpected
+from tools import aws_day_pipe
+from tools.aws_day import ENVIRONMENT, PLATFORM, Day, Step, Unexpected, until
 
 _PATH = f"/{PLATFORM}/{ENVIRONMENT}"
 _TABLES = '[tables.carts]\nkey = {partition = "cart_id"}\nattributes = {cart_id = "S"}\n'
@@ -117,7 +118,7 @@ def awslogs(day: Day) -> str:
         events = logs.get_log_events(logGroupName=group, logStreamName=stream)["events"]
         return str(events[0]["message"]) if events else ""
 
-    return str(_until(look, _MINUTE, "no line of the task is in its log group"))
+    return str(until(look, _MINUTE, "no line of the task is in its log group"))
 
 
 def denied(day: Day) -> str:
@@ -147,7 +148,7 @@ def stop(day: Day) -> str:
             ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"][0]["lastStatus"] == "RUNNING" or ""
         )
 
-    _until(look, 10 * _MINUTE, "the task does not run")
+    until(look, 10 * _MINUTE, "the task does not run")
     began = time.monotonic()
     ecs.stop_task(cluster=cluster, task=task)
     (container,) = _ended(day, task, 5 * _MINUTE)["containers"]
@@ -174,7 +175,7 @@ def asleep(day: Day) -> str:
         last = max(points, key=lambda each: each["Timestamp"], default=None)
         return "0 ACU" if last is not None and last["Maximum"] == 0 else ""
 
-    seen = _until(look, 40 * _MINUTE, "the cluster does not fall asleep", pause=30.0)
+    seen = until(look, 40 * _MINUTE, "the cluster does not fall asleep", pause=30.0)
     return f"{seen} after {time.monotonic() - began:.0f} s without a connection"
 
 
@@ -204,6 +205,7 @@ def clean(day: Day) -> str:
 
     In another account than the one that was named nothing does: seedbed refuses it.
     """
+    aws_day_pipe.remove(day)
     if not list(_stacks(day)):
         return "there is no stack"
     return _succeeds(day, "destroy", "-e", ENVIRONMENT, "--yes")
@@ -218,6 +220,7 @@ def nothing_left(day: Day) -> str:
 def leftovers(day: Day) -> Iterator[str]:
     """Yield what there is of the environment in the account, each by its kind and name."""
     yield from _stacks(day)
+    yield from aws_day_pipe.left(day)
     for each in day.client("rds").describe_db_clusters()["DBClusters"]:
         if each["DBClusterIdentifier"].startswith(f"{PLATFORM}-{ENVIRONMENT}"):
             yield f"cluster {each['DBClusterIdentifier']}"
@@ -288,7 +291,7 @@ def _ended(day: Day, task: str, seconds: float) -> Any:
         (found,) = ecs.describe_tasks(cluster=cluster, tasks=[task])["tasks"]
         return found if found["lastStatus"] == "STOPPED" else None
 
-    return _until(look, seconds, "the task does not end")
+    return until(look, seconds, "the task does not end")
 
 
 def _succeeds(day: Day, *words: str) -> str:
@@ -298,16 +301,6 @@ def _succeeds(day: Day, *words: str) -> str:
     if code:
         raise Unexpected(f"seedbed {' '.join(words)} ended with {code}: {' / '.join(last)}")
     return last[-1].strip() if last else "exit code 0"
-
-
-def _until(look: Callable[[], Any], seconds: float, otherwise: str, *, pause: float = 2.0) -> Any:
-    """Return what `look` finds once it finds something. Raises Unexpected after `seconds`."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > end:
-            raise Unexpected(f"{otherwise}, after {seconds:.0f} s")
-        time.sleep(pause)
-    return found
 
 
 STEPS = (
@@ -323,6 +316,12 @@ STEPS = (
     Step("denied", "IAM lets the task write items, and does not let it delete a table", denied),
     Step(
         "apply", "a run travels into the network, migrates both databases and brings its result back", apply
+    ),
+    Step(
+        "pipe",
+        "a pipe starts a task for a new record, with the record's key in its command, and ECS lists it when it has "
+        "ended",
+        aws_day_pipe.pipe,
     ),
     Step("stop", "StopTask is SIGTERM, and the exit code is that of the process", stop),
     Step("asleep", "the cluster is at 0 ACU a while after the last connection", asleep),

@@ -94,13 +94,26 @@ def test_a_run_is_carried_out_once_however_its_record_is_delivered(
         pipes.is_open = True
         assert tasks.wait(number=3).exit_code == 4
 
+        # So it is where somebody else stops the run, and its caller learns that.
+        pipes.is_open = False
+        process = in_base.start(*LIST)
+        until_told(process, "waiting for AWS to start the task of shared-dev")
+        id_ = str(records(in_base)[-1]["id"]["S"]).rpartition("#")[2]
+        assert id_ in in_base.run("runs", "list", "-e", BASE).out
+        ran = in_base.run("runs", "stop", id_, "-e", BASE)
+        assert f"run {id_}: no worker had taken it, and none will" in ran.out, ran.everything
+        said, _ = process.communicate(timeout=30)
+        assert (process.returncode, "was not carried out" in said) == (130, True), said
+        pipes.is_open = True
+        assert tasks.wait(number=4).exit_code == 4
+
         # A task that does not start says why, as where its caller started it.
         del tasks.images[IMAGE]
         ran = in_base.run(*LIST)
         assert ran.code == 4, ran.everything
         assert "the task did not start" in ran.err
         assert "CannotPullContainerError" in ran.err
-    assert [each["state"]["S"] for each in records(in_base)] == ["done"] * 4
+    assert [each["state"]["S"] for each in records(in_base)] == ["done"] * 5
 
 
 def test_a_developer_brings_up_his_environment_and_gets_the_role_of_the_base_by_no_task(

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from seedbed.cli.main import cli
-from tools import aws_day, aws_day_steps
+from tools import aws_day, aws_day_pipe, aws_day_steps
 from tools.aws_day import Day, Step, carry_out, estimate
 
 EVERY_PRICE = [f"--price={name}=0.01" for name in aws_day.PRICES]
@@ -114,6 +114,7 @@ def test_every_command_of_the_day_is_one_that_the_command_line_takes(
 
     day = Day("111111111111", "us-east-1", "", tmp_path, lambda _: None, seedbed)
     monkeypatch.setattr(aws_day_steps, "_stacks", lambda _: ["stack a"])
+    monkeypatch.setattr(aws_day_pipe, "remove", lambda _: None)
     for step in (aws_day_steps.deploy, aws_day_steps.apply, aws_day_steps.waking, aws_day_steps.clean):
         assert step(day) == "done"
     assert len(typed) == 4

@@ -105,6 +105,11 @@ class Environment(Struct, frozen=True):
     def is_sandbox(self) -> bool:
         return self.name == SANDBOX
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether commands are carried out by its task; those about a base always are."""
+        return not self.is_sandbox and (self.access == "task" or self.is_base)
+
     def lies_in_base(self, service: str, engine: str) -> bool:
         """Return whether a database lies on the base's server, where its engine can share one."""
         return bool(self.base) and not {engine, f"{service}/{engine}"} & set(self.own)

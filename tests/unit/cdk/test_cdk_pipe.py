@@ -13,6 +13,8 @@ from seedbed.errors import UsageError
 from seedbed.model.environment import Environment
 from seedbed.remote.starting import Patience
 from tests.unit.cdk.conftest import IMAGE, Stack, Stacks, Synthesise
+from tools import aws_day_pipe
+from tools.aws_day import ENVIRONMENT
 
 BASE = """
 [environments.shared-dev]
@@ -62,6 +64,22 @@ def test_no_run_holds_up_another_and_none_is_tried_for_longer_than_its_caller_wa
         "ParallelizationFactor": 10,
         "MaximumRecordAgeInSeconds": Patience().capacity,
     }
+
+
+def test_what_is_tried_on_an_account_is_what_is_deployed(task: Stack) -> None:
+    facts = {
+        f"task/{key}": value for key, value in task.settings("/sample/shared-dev/seedbed/task").items()
+    } | {"task/subnets": "subnet-1,subnet-2"}
+    pipe, tried = task.one("Pipes::Pipe"), aws_day_pipe.parameters(facts)
+    for name in ("SourceParameters", "Target", "TargetParameters"):
+        deployed = json.dumps(pipe[name]).replace("shared-dev", ENVIRONMENT).replace("Awsvpc", "awsvpc")
+        assert _without_subnets(tried[name]) == _without_subnets(json.loads(deployed))
+
+
+def _without_subnets(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_subnets(each) for key, each in value.items() if key != "Subnets"}
 
 
 def test_its_log_has_errors_and_nothing_of_what_was_sent(task: Stack) -> None:

@@ -156,7 +156,7 @@ def _place(context: CommandContext, env: str) -> Place:
     from seedbed.remote import place
 
     environment = context.catalog.environment(env)
-    if environment.is_sandbox or environment.access != "task":
+    if not environment.has_runs:
         raise UsageError(
             f"no command runs in a task in {env}",
             because="its databases are reached from where a command is called",

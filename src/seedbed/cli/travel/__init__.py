@@ -45,7 +45,7 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
 
         require = require_base if is_about_base(context.command) else require_databases
         require(context.project.platform, environment)
-    if environment is None or not (environment.access == "task" or environment.is_base):
+    if environment is None or not environment.has_runs:
         if detach:
             raise UsageError(
                 f"--detach has no effect in {context.environment}",

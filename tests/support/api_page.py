@@ -67,8 +67,9 @@ def _module(module: str, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _members(cls: type[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the public methods and properties of `cls`, in the order of its source."""
-    for member, value in vars(cls).items():
+    """Yield the public methods and properties of `cls` and of those that it is made of, in the order of their source."""
+    ours = [each for each in cls.__mro__ if each.__module__.startswith("seedbed.")]
+    for member, value in (one for each in ours for one in vars(each).items()):
         found = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         found = inspect.unwrap(found) if callable(found) else found
         if not member.startswith("_") and isinstance(found, FunctionType | property):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,12 @@ from seedbed.model.seed import SeedKind
 from seedbed.model.status import MigrationState
 from seedbed.planning import reviewed
 from seedbed.project import Decision, Project, Request, Run, deploying
+from seedbed.project import run as run_module
 from seedbed.project.filling import fill, usual_kinds
+from seedbed.project.verbs.changing import Changing
+from seedbed.project.verbs.deciding import Deciding
+from seedbed.project.verbs.looking import Looking
+from seedbed.project.verbs.verifying import Verifying
 from seedbed.testing import reference
 from seedbed.testing.reference.lease import MemoryLease
 from seedbed.testing.reference.sandbox import Server, embedded
@@ -550,3 +556,15 @@ def test_fixtures_are_usual_in_ephemeral_environments_only(site: Site) -> None:
     environment = site.project().catalog.environment
     assert usual_kinds(environment("dev-ana")) == (SeedKind.REFERENCE, SeedKind.FIXTURE)
     assert usual_kinds(environment("staging")) == (SeedKind.REFERENCE,)
+
+
+def test_every_verb_is_named_in_the_module_of_run_beside_the_one_that_it_is_in() -> None:
+    lines = [
+        line.split(maxsplit=1) for line in (run_module.__doc__ or "").splitlines() if line.startswith("    ")
+    ]
+    named = {module: set(re.findall(r"\w+", verbs.partition(":")[0])) for module, verbs in lines}
+    there = {
+        each.__module__.rpartition(".")[2]: {verb for verb in vars(each) if not verb.startswith("_")}
+        for each in (Looking, Changing, Verifying, Deciding)
+    }
+    assert named == there

@@ -89,7 +89,8 @@ def limited(text: str) -> str:
 
 # What a command takes besides its own arguments; `tests/unit/test_hints.py` asks the command line.
 _OF_RELEASES = frozenset(
-    f"release {each}" for each in ("abandon", "approve", "back", "check", "close", "next", "open")
+    f"release {each}"
+    for each in ("abandon", "approve", "back", "check", "close", "list", "next", "open", "show")
 )
 _TAKES_ENVIRONMENT = _OF_RELEASES | frozenset(
     {

@@ -40,6 +40,7 @@ from seedbed.model.history import Owner
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.outcome import Outcome
 from seedbed.project import Catalog, Project, Run, deploying, lifetimes
+from seedbed.releases.directory_store import DirectoryStore
 from seedbed.remote import place
 from seedbed.remote.records import Listed
 from seedbed.report.progress import Progress
@@ -49,6 +50,7 @@ from seedbed.testing.reference.lease import MemoryLease
 from seedbed.testing.reference.sandbox import Server, embedded
 from seedbed.testing.reference.session import MemorySession
 from tests.support.documents import problems
+from tests.support.release_steps import T0, a_release
 from tests.support.snapshots import KeptSnapshots
 from tests.unit.golden.report import samples
 
@@ -119,6 +121,22 @@ class Site:
         kept.take(1, 1)
         engine = type("WithSnapshots", (MemoryEngine,), {"snapshots": kept.reached})()
         self.patch.setattr(Catalog, "engine", lambda *_: engine)
+
+    def released(self) -> None:
+        """Leave the record of a release of what is there, and its bundle, as `release open` does."""
+        assert self.run("release", "build", "-o", str(self.root / "release.tar"))[0] == 0
+        store = DirectoryStore(self.root / ".seedbed" / "releases" / "dev-test", "dev-test")
+        bundle = store.put((self.root / "release.tar").read_bytes())
+        assert store.create(a_release(1, environment="dev-test", bundle=bundle))
+
+    def ended(self) -> None:
+        """Leave the record of a release that was given up; its bundle is gone."""
+        store = DirectoryStore(self.root / ".seedbed" / "releases" / "dev-test", "dev-test")
+        who = store.caller()
+        over = a_release(
+            2, environment="dev-test", state="abandoned", ended=T0, ended_by=who, because="why not"
+        )
+        assert store.create(over)
 
     def rows(self) -> None:
         self.migration(
@@ -517,6 +535,19 @@ CASES: dict[str, list[Case]] = {
     "release build": [
         Case("-o release.tar", "bundle", 0),
         Case("-o release.tar --image api=api:1", "error", 2),
+    ],
+    "release show": [
+        Case("-e dev-test", "release", 0, "released"),
+        Case("-e dev-test 1", "release", 0, "released ended"),
+        Case("-e dev-test", "release", 0, "ended"),
+        Case("-e dev-test", "error", 2),
+        Case("-e dev-test 7", "error", 2, "released"),
+        Case("-e dev-test --markdown", "error", 2, "released"),
+    ],
+    "release list": [
+        Case("-e dev-test", "releases", 0, "released ended"),
+        Case("-e dev-test", "releases", 0),
+        Case("-e nowhere", "error", 2),
     ],
     "runs list": [
         Case("-e staging", "runs", 0, "tasks"),

@@ -25,7 +25,6 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
-from seedbed.documents.release import ReleaseDocument, ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.sharing import SharesDocument
@@ -132,8 +131,6 @@ def _overview() -> str:
 
 def _written_by(document: type[Document]) -> str:
     names = commands(document)
-    if document in (ReleaseDocument, ReleasesDocument):
-        return "nothing yet"
     if not document.is_printed:
         return "runs in the network, into the bucket of their environment"
     if names == COMMANDS:

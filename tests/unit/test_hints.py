@@ -31,6 +31,7 @@ PRINTED = re.compile(rf"\bseedbed (-C \S+ )?({NAMES})\b")
 # What an argument that is computed may be; a file has to be there for `apply PLAN`.
 SAMPLES = {
     "plan": "plan.json",
+    "step.value": "expand",
     "out": "plan.json",
     "path": "plan.json",
     "str(release)": "12",

@@ -149,7 +149,7 @@ class ApprovalEntry(Part, frozen=True):
 class ChoiceEntry(Part, frozen=True):
     """What can be done with a release now."""
 
-    verb: Annotated[str, says("The command of `seedbed release`: `next`, `approve`, `back`, `abandon`.")]
+    verb: Annotated[str, says("The command: `next`, `approve`, `back`, `abandon`.")]
     what: Annotated[str, says("What comes of it.")]
     command: Annotated[str, says("What to type.")]
     because: Annotated[str, says("Why it cannot be done now; empty where it can.")]
@@ -170,8 +170,7 @@ class ImageEntry(Part, frozen=True):
 class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/1"):
     """A release: how far it is, what its steps wait for, and what can be done with it now."""
 
-    commands: ClassVar = ()  # "release show" is still to come
-    is_printed: ClassVar = False
+    commands: ClassVar = ("release show",)
 
     environment: Annotated[str, says("The environment's name.")]
     number: Annotated[int, says("Its number.")]
@@ -283,8 +282,7 @@ class ListedReleaseEntry(Part, frozen=True):
 class ReleasesDocument(Document, frozen=True, kw_only=True, tag="seedbed/releases/1"):
     """The newest releases of an environment."""
 
-    commands: ClassVar = ()  # "release list" is still to come
-    is_printed: ClassVar = False
+    commands: ClassVar = ("release list",)
 
     environment: Annotated[str, says("The environment's name.")]
     releases: Annotated[tuple[ListedReleaseEntry, ...], says("The newest first.")]

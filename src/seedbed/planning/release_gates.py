@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from seedbed.errors import GateClosed, Refused
+from seedbed.errors import GateClosed, Hint, Refused, call
 from seedbed.model.release import (
     CODE,
     READER,
@@ -74,6 +74,15 @@ def opens_at(found: Sequence[Gate]) -> float:
     return max(each.opens_at for each in closed)
 
 
+def approve_hint(release: Release, step: StepName, *, reason: bool = False) -> Hint:
+    """Return how a step is approved, with the beginning of the digest that is approved."""
+    number, digest = str(release.number), release.digest[:12]
+    if reason:
+        said = ("--reason", "REASON")
+        return Hint(call("release approve", number, "--step", step.value, "--digest", digest, *said))
+    return Hint(call("release approve", number, "--step", step.value, "--digest", digest))
+
+
 def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
     yield _open(release)
     yield _order(release, step)
@@ -131,14 +140,14 @@ def _alone(release: Release, facts: Facts) -> Gate:
                 is_open=False,
                 kind="policy",
                 because=f"release {each.number} carries it on",
-                try_=f"go on with release {each.number}, or abandon that one",
+                try_=Hint("go on with that one: ", call("release next", str(each.number))),
             )
         if each.state == "open" and each.number < release.number and not _is_carried_on(each, release):
             return Gate(
                 name="alone",
                 is_open=False,
                 because=f"release {each.number} was opened before, and is open",
-                try_=f"take release {each.number} to its end, or abandon it",
+                try_=Hint("take that one to its end: ", call("release next", str(each.number))),
             )
     return Gate(name="alone", is_open=True, because="no other release is under way")
 
@@ -163,7 +172,7 @@ def _approved(release: Release, step: Step, facts: Facts) -> Gate:
         is_open=False,
         kind="policy" if any(reason in _FORBIDDEN for reason in refused) else "wait",
         because=because,
-        try_=f"have step {step.name} approved, at digest {release.digest[:12]}",
+        try_=Hint("have another person run: ", approve_hint(release, step.name)),
     )
 
 
@@ -279,7 +288,7 @@ def _accepted(name: str, because: str, release: Release, facts: Facts) -> Gate:
     if reasons := _reasons(release, facts):
         said = "; ".join(f"{shown(each.by)}: {each.reason.strip()}" for each in reasons)
         return Gate(name=name, is_open=True, because=f"{because}; accepted by {said}")
-    try_ = "have contract approved with a reason"
+    try_ = Hint("have another person run: ", approve_hint(release, StepName.CONTRACT, reason=True))
     return Gate(name=name, is_open=False, because=because, try_=try_)
 
 
@@ -297,7 +306,7 @@ def _kept(release: Release, facts: Facts) -> Gate:
         else:
             because = _worn(each, release, facts) if each.verdict == "good" else each.text
         if because:
-            return Gate(name="snapshot", is_open=False, because=because, try_="take another snapshot")
+            return Gate(name="snapshot", is_open=False, because=because, try_=_renewed(release))
     if unknown:
         return _accepted("snapshot", _texts(unknown), release, facts)
     return Gate(
@@ -329,7 +338,11 @@ def _verified(release: Release, facts: Facts) -> Gate:
         because = f"it was verified {_at(found.holds_from)}, more than {_age(facts.verify_max_age)} ago"
     else:
         return Gate(name="verify", is_open=True, because=found.text)
-    return Gate(name="verify", is_open=False, because=because, kind="policy", try_="verify it again")
+    return Gate(name="verify", is_open=False, because=because, kind="policy", try_=_renewed(release))
+
+
+def _renewed(release: Release) -> Hint:
+    return Hint("look anew: ", call("release next", str(release.number)))
 
 
 def worn_out(release: Release, facts: Facts) -> StepName | None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from seedbed.errors import Busy, LeaseLost, Refused
+from seedbed.errors import Busy, Hint, LeaseLost, Refused, call
 from seedbed.model.release import Choice, Evidence, Identity, Release, ReleaseState, Step, StepName
 from seedbed.planning.people import shown
-from seedbed.planning.release_gates import Facts, gates, require_open, worn_out
+from seedbed.planning.release_gates import Facts, approve_hint, gates, require_open, worn_out
 from seedbed.support.phrases import duration
 
 SILENCE = 30.0  # seconds without a heartbeat, by the store's clock, after which a step may be taken over
@@ -167,15 +167,18 @@ def _choices(release: Release, facts: Facts) -> Iterator[Choice]:
         if current.state == "running" and not is_silent(current, facts.now):
             because = f"{shown(current.by) if current.by else 'somebody'} takes it now"
         what = f"take {current.name}{' again' if current.began else ''}"
-        yield Choice(verb="next", what=what, hint="", because=because)
+        hint = Hint(call("release next", str(release.number)))
+        yield Choice(verb="next", what=what, hint=hint, because=because)
         yield from _approvals(release, facts)
     busy = ""
     if current is not None and current.state == "running" and not is_silent(current, facts.now):
         busy = f"{current.name} is being taken"
     begun = release.step(StepName.CONTRACT).began
     gone = "the contract has begun: what it removed comes back from a snapshot alone" if begun else ""
-    yield Choice(verb="back", what="go back to the version before", hint="", because=gone or busy)
-    yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint="", because=busy)
+    hint = Hint(call("release back", str(release.number)))
+    yield Choice(verb="back", what="go back to the version before", hint=hint, because=gone or busy)
+    hint = Hint(call("release abandon", str(release.number), "--because", "REASON"))
+    yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint=hint, because=busy)
 
 
 def _approvals(release: Release, facts: Facts) -> Iterator[Choice]:
@@ -184,9 +187,11 @@ def _approvals(release: Release, facts: Facts) -> Iterator[Choice]:
         closed = {each.name for each in gates(release, step.name, facts) if not each.is_open}
         is_unknown = step is release.current and bool(closed & {"readers", "snapshot"})
         if "approvals" in closed and step.state != "running":
-            yield Choice(verb="approve", what=f"approve {step.name}", hint="")
+            hint = approve_hint(release, step.name)
+            yield Choice(verb="approve", what=f"approve {step.name}", hint=hint)
         elif is_unknown and facts.rules.approvals.get(step.name, 0):
-            yield Choice(verb="approve", what=f"approve {step.name} with a reason", hint="")
+            hint = approve_hint(release, step.name, reason=True)
+            yield Choice(verb="approve", what=f"approve {step.name} with a reason", hint=hint)
 
 
 def _held(release: Release, name: StepName, token: str) -> Step:

@@ -11,12 +11,15 @@ from seedbed.cli.commands import (
     release_end,
     release_next,
     release_open,
+    release_show,
 )
 
 COMMANDS: tuple[click.Command, ...] = (
     release_build.command,
     release_open.command,
     release_next.command,
+    release_show.show,
+    release_show.listing,
     release_check.command,
     release_approve.command,
     release_end.back,

@@ -70,7 +70,9 @@ def chosen(store: ReleaseStore, environment: str, number: int | None) -> Release
     if number is not None:
         if found := store.load(number):
             return found
-        raise UsageError(f"{environment} has no release {number}", try_="see which there are")
+        raise UsageError(
+            f"{environment} has no release {number}", try_=Hint("see which there are: ", call("release list"))
+        )
     for each in reversed(store.numbers()):
         found = store.load(each)
         if found and found.state == "open":

@@ -1,0 +1,67 @@
+"""`release show`, `release list`: releases as documents. Nothing is changed, and no database is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from seedbed.documents.release import ReleaseDocument, ReleasesDocument
+from seedbed.model.release import Identity, Release, StepName
+from seedbed.model.release_rules import usual
+from seedbed.planning.release_gates import Facts
+from seedbed.planning.shown_release import document
+from seedbed.project.releasing.facts import chosen, facts_of
+from seedbed.project.releasing.going import manual_gate
+from seedbed.project.releasing.unpacked import unpacked
+from seedbed.releases import bundle as bundles
+from seedbed.releases.store import ReleaseStore
+
+if TYPE_CHECKING:
+    from seedbed.project.project import Project
+
+
+def show(
+    project: Project,
+    environment: str,
+    store: ReleaseStore,
+    environ: Mapping[str, str],
+    number: int | None,
+    command: str,
+) -> ReleaseDocument:
+    """Return a release with what its steps wait for. `number`: None for the one that is open, else the newest.
+
+    Raises UsageError where there is none, what the store raises, and Refused where its bundle was changed.
+    """
+    release, who = _found(store, environment, number), store.caller()
+    if release.state != "open":
+        return document(release, _as_it_ended(store, release, who), command)
+    bundle = bundles.read(store.get(release.bundle), release.bundle)
+    with unpacked(bundle, environment, environ, project.redactor) as found:
+        found.place(store, release)
+        facts = facts_of(store, release, found, who)
+        current = release.current
+        is_code = current is not None and current.name is StepName.CODE
+        return document(
+            release, facts, command, {StepName.CODE: manual_gate(release, facts)} if is_code else {}
+        )
+
+
+def releases(store: ReleaseStore, environment: str, command: str, *, most: int) -> ReleasesDocument:
+    """Return the newest releases of an environment."""
+    numbers = sorted(store.numbers(), reverse=True)[:most]
+    return ReleasesDocument.of(environment, filter(None, map(store.load, numbers)), command)
+
+
+def _found(store: ReleaseStore, environment: str, number: int | None) -> Release:
+    numbers = store.numbers()
+    if number is None and numbers:
+        newest = filter(None, map(store.load, sorted(numbers, reverse=True)))
+        found = list(newest)
+        return next((each for each in found if each.state == "open"), found[0])
+    return chosen(store, environment, number)
+
+
+def _as_it_ended(store: ReleaseStore, release: Release, who: Identity) -> Facts:
+    """Return what tells which approvals counted when a release ended; its bundle may be gone."""
+    rules = usual(protected=True)
+    return Facts(now=release.ended, rules=rules, caller=who, approvals=store.approvals(release.number))

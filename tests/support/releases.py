@@ -106,8 +106,12 @@ def main() -> int:
     sys.stdin.readline()
     if verb == "create":
         print(store.create(replace(found, commit=str(os.getpid()))), flush=True)
-    elif verb == "replace":
-        print(store.replace(replace(following(found), because=str(os.getpid()))), flush=True)
+    elif verb == "count":  # how many of some tries were made
+        done = 0
+        for _ in range(int(words[1])):
+            there = store.load(number)
+            done += there is not None and store.replace(following(there))
+        print(done, flush=True)
     while verb == "write":  # until it is killed
         found = following(found)
         store.put(str(found.revision).encode() * 1000)

@@ -82,29 +82,35 @@ def test_a_number_is_taken_once_and_a_revision_is_written_once(store: ReleaseSto
     assert store.load(2) is None
 
 
-@pytest.mark.parametrize("verb", ["create", "replace"])
-def test_of_many_processes_that_write_at_once_one_does(
-    store: ReleaseStore, environment: str, verb: str
-) -> None:
-    if verb == "replace":
-        assert store.create(release(environment))
-    writers = [started(store, verb, "1") for _ in range(WRITERS)]
+def together(store: ReleaseStore, *words: str) -> dict[int, str]:
+    """Return what processes said, by their pids, that were all let go at once."""
+    writers = [started(store, *words) for _ in range(WRITERS)]
     for each in writers:
         assert each.stdout is not None
         assert each.stdout.readline() == "ready\n"
-    said = {}
     for each in writers:
         assert each.stdin is not None
         each.stdin.write("go\n")
         each.stdin.flush()
-    for each in writers:
-        said[each.pid] = each.communicate(timeout=60)[0]
-    winners = [pid for pid, each in said.items() if each == "True\n"]
-    assert sorted(said.values()) == ["False\n"] * (WRITERS - 1) + ["True\n"]
+    return {each.pid: each.communicate(timeout=60)[0].strip() for each in writers}
+
+
+def test_of_many_processes_that_want_one_number_one_gets_it(store: ReleaseStore, environment: str) -> None:
+    said = together(store, "create", "1")
+    assert sorted(said.values()) == ["False"] * (WRITERS - 1) + ["True"]
     now = store.load(1)
     assert now is not None
-    assert (now.commit if verb == "create" else now.because) == str(winners[0])
-    assert now.revision == (verb == "replace")
+    assert said[int(now.commit)] == "True"
+
+
+def test_of_many_processes_that_write_at_once_none_writes_over_another(
+    store: ReleaseStore, environment: str
+) -> None:
+    assert store.create(release(environment))
+    said = together(store, "count", "1", "20")
+    now = store.load(1)
+    assert now is not None
+    assert now.revision == sum(map(int, said.values())) > 0
 
 
 @pytest.mark.parametrize(

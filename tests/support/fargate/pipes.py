@@ -4,8 +4,7 @@
 
     with piping(tasks, world) as pipes:     # as AWS does: each new record that fits starts a task
         pipes.deliveries = 2                # it is delivered twice
-        pipes.delay = 3.0                   # it comes late
-        pipes.is_open = False               # nothing comes, as long as that is so
+        pipes.is_open = False               # nothing comes, as long as that is so, and then it comes late
 
 What is read is what ministack keeps of the pipe that CloudFormation made: its filter, its parameters, its role. A task
 is started as that role, judged by its policies; what is refused, or finds no room, is tried again until the record is
@@ -42,7 +41,6 @@ class Pipes:
 
     def __init__(self, tasks: Fargate, world: World) -> None:
         self.deliveries = 1
-        self.delay = 0.0
         self.is_open = True
         self.failed: list[str] = []
         self._tasks, self._world = tasks, world
@@ -103,7 +101,6 @@ class Pipes:
         """Start the task; try again until the record is too old, as the pipe says."""
         oldest = pipe["SourceParameters"]["DynamoDBStreamParameters"]["MaximumRecordAgeInSeconds"]
         until = time.monotonic() + oldest
-        self._ended.wait(self.delay)
         asked = run_task(pipe, record)
         while not self._ended.is_set() and time.monotonic() < until:
             try:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from seedbed import __version__
 from seedbed.files import archive
@@ -12,7 +16,7 @@ from seedbed.files.platform import read_files
 from seedbed.model.release import Approval, Release, StepName
 from seedbed.releases import bundle
 from seedbed.releases.directory_store import DirectoryStore
-from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start
+from tests.support.projects import Ran, clean_environment, run, start
 
 ENV = "prod"
 ME = os.getuid()
@@ -20,12 +24,11 @@ SOMEBODY = 4711  # an account that nobody has
 
 
 class Site:
-    """A platform in `files`, whose environment `prod` is released; `env`: where its databases are."""
+    """A platform in `root`, whose environment `prod` is released; `env`: where its databases are."""
 
-    def __init__(self, files: ProjectFiles, env: Mapping[str, str]) -> None:
-        self.files = files
+    def __init__(self, root: Path, env: Mapping[str, str]) -> None:
         self.env = env
-        self.root = files.root
+        self.root = root
         self.bundle = self.root / "release.tar"
 
     @property
@@ -59,6 +62,25 @@ class Site:
         )
         self.bundle.write_bytes(data)
         return bundle.read(data).sha256
+
+    def plan_file(self, step: StepName, name: str = "plan.json") -> str:
+        """Write the plan of a step of the newest release to a file, and return its path."""
+        path = self.root / name
+        path.write_bytes(self.store.get(self.release.step(step).plan))
+        return str(path)
+
+    def change(self, **fields: Any) -> None:
+        """Change the record as no command would."""
+        release = self.release
+        assert self.store.replace(replace(release, revision=release.revision + 1, **fields))
+
+    def age(self, seconds: float = 60.0) -> None:
+        """Have whoever takes the current step be silent for so long: only tests about that wait for it."""
+        steps = [
+            replace(each, beat=each.beat - seconds) if each.state == "running" else each
+            for each in self.release.steps
+        ]
+        self.change(steps=tuple(steps))
 
     def run(self, *words: str) -> Ran:
         return run(self.root, *words, env=self.env)

@@ -355,9 +355,17 @@ def worn_out(release: Release, facts: Facts) -> StepName | None:
         return None
     closed = {each.name for each in _before_contract(release, facts) if not each.is_open}
     for gate, name in (("verify", StepName.VERIFY), ("snapshot", StepName.SNAPSHOT)):
-        if gate in closed and release.step(name).state == "done":
+        if gate in closed and release.step(name).state == "done" and _helps(release, facts, gate):
             return name
     return None
+
+
+def _helps(release: Release, facts: Facts, gate: str) -> bool:
+    """Return whether to take a step again could open its gate: what takes no snapshots takes none the second time."""
+    if gate != SNAPSHOT:
+        return True
+    found = latest(_all(release, facts), SNAPSHOT)
+    return any(each is None or each.verdict != "unknown" for each in map(found.get, facts.contracted))
 
 
 def latest(evidence: Sequence[Evidence], kind: str) -> Mapping[str, Evidence]:

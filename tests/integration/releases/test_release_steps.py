@@ -1,28 +1,35 @@
-"""Releases on a real PostgreSQL, from the opening to the end."""
+"""Releases on a real PostgreSQL: users have a name, and get a display name by expand, migrate and contract."""
 
 from __future__ import annotations
 
+import shutil
+import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import StepName
+from tests.support.postgres.databases import empty_database
+from tests.support.postgres.wire import connected, wait_until
 from tests.support.projects import ProjectFiles, variables
-from tests.support.released import Site
+from tests.support.released import ENV, Site
 
 RELEASE = """
 [release]
-soak = "0min"
+approvals = {expand = 0, contract = 1}
+soak = "0s"
 """
+SLOW = "SELECT pg_sleep(1.5);"
 
 
-@pytest.fixture
-def site(files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Callable[[], str]) -> Site:
-    """Users have a name, and are to have a display name: expand, migrate, contract."""
-    files.manifest(["user"], RELEASE)
+def write_users(files: ProjectFiles, more: str = RELEASE) -> None:
+    files.manifest(["user"], more)
     files.migration(
-        "20260101000001_make", "CREATE TABLE users (id int PRIMARY KEY, name text);", "DROP TABLE users;"
+        "20260101000001_make",
+        "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (7, 'Ana');",
+        "DROP TABLE users;",
     )
     files.migration(
         "20260101000002_add", "ALTER TABLE users ADD display text;", "ALTER TABLE users DROP display;"
@@ -30,21 +37,140 @@ def site(files: ProjectFiles, postgres_server: EmbeddedServer, new_database: Cal
     files.migration(
         "20260101000003_fill",
         "UPDATE users SET display = name;",
-        "SELECT 1;",
+        "UPDATE users SET display = NULL;",
         directives="phase=migrate",
     )
     files.migration("20260101000004_drop", "ALTER TABLE users DROP name;", directives="phase=contract")
-    database = new_database()
-    return Site(files, variables(postgres_server, database, "USER_"))
 
 
-def test_a_release_from_its_opening_to_its_end(site: Site, postgres_server: EmbeddedServer) -> None:
-    site.build()
-    opened = site.open()
-    assert opened.code == 0, opened.everything
-    site.approve(StepName.EXPAND)
+class Users(Site):
+    """The site, and what is in its database."""
+
+    def __init__(self, root: Path, server: EmbeddedServer, database: str) -> None:
+        super().__init__(root, variables(server, database, "USER_"))
+        self.server, self.database = server, database
+
+    @property
+    def columns(self) -> list[str]:
+        with connected(self.server, self.database) as connection:
+            said = "SELECT column_name FROM information_schema.columns WHERE table_name = 'users' ORDER BY 1"
+            return [str(row[0]) for row in connection.execute(said)]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedServer) -> Path:
+    """A platform with a release that was just opened on an empty database: its plans fit every empty one."""
+    root = tmp_path_factory.mktemp("opened")
+    files = ProjectFiles(root)
+    write_users(files)
+    with empty_database(postgres_server) as database:
+        site = Users(root, postgres_server, database)
+        site.build()
+        ran = site.open("--as", "github:ana")
+    assert ran.code == 0, ran.everything
+    return root
+
+
+@pytest.fixture
+def site(
+    opened: Path, tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> Users:
+    shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
+    return Users(tmp_path, postgres_server, new_database())
+
+
+def test_a_release_waits_at_each_gate_and_comes_to_its_end(site: Users) -> None:
+    digest = site.release.digest[:12]
+    again = site.open()
+    assert again.code == 0, again.everything
+    assert "is open already" in again.everything
+    assert site.store.numbers() == [1]
+
+    # What belongs to no step that is being taken changes nothing.
+    plan = site.plan_file(StepName.EXPAND)
+    assert site.run("plan", "-e", ENV, "--out", "own.json").code == 0
+    for words, said in (
+        (("apply", "-e", ENV), "prod is protected"),
+        (("apply", "-e", ENV, "own.json"), "prod changes by releases, and the plan is of none"),
+        (("apply", "-e", ENV, plan), "only while its step is being taken"),
+    ):
+        refused = site.run(*words)
+        assert (refused.code, said in refused.err) == (3, True), refused.everything
+    assert site.columns == []
+
+    expanded = site.next("--through", "expand")
+    assert expanded.code == 0, expanded.everything
+    assert site.columns == ["display", "id", "name"]
+    waits = site.next()
+    assert (waits.code, "it is not said yet that the new code is everywhere" in waits.err) == (6, True)
+    assert site.next("--ok-if-closed").code == 0
+    assert site.run("release", "check", "-e", ENV).code == 6
+    for wrong, code in ((digest[:11], 2), ("0" * 12, 3)):
+        assert site.run("release", "approve", "-e", ENV, "--step", "code", "--digest", wrong).code == code
+    said = site.run("release", "approve", "-e", ENV, "--step", "code", "--digest", digest)
+    assert said.code == 0, said.everything
+
+    own = site.run("release", "approve", "-e", ENV, "--step", "contract", "--digest", digest)
+    assert (own.code, "and does not approve it" in own.err) == (3, True), own.everything
+    waits = site.next()
+    assert (waits.code, "0 of 1 approval" in waits.err) == (6, True), waits.everything
+    assert site.states() | {"contract": "waiting", "close": "waiting"} == site.states()
+    assert site.columns == ["display", "id", "name"]
+
+    site.approve(StepName.CONTRACT)
+    waits = site.next()
+    assert (waits.code, "have contract approved with a reason" in waits.err) == (6, True), waits.everything
+    site.approve(StepName.CONTRACT, reason="no reader since May")
+    done = site.next()
+    assert done.code == 0, done.everything
+    assert site.columns == ["display", "id"]
+    assert site.release.state == "closed"
+    assert site.next().code == 0  # there is nothing to do
+    kinds = {one.kind for each in site.release.steps for one in each.evidence}
+    assert kinds >= {"apply", "code", "snapshot", "reader"}
+
+
+def test_what_was_killed_goes_on_behind_its_last_command_and_two_do_not_take_one_step(site: Users) -> None:
+    with connected(
+        site.server, site.database
+    ) as connection:  # a table of this name keeps the first apply waiting
+        connection.execute("CREATE SCHEMA IF NOT EXISTS beside")
+        running = site.start("release", "next", "-e", ENV, "--through", "expand")
+        try:
+            wait_until(lambda: site.release.step(StepName.EXPAND).state == "running", "the step is taken")
+            second = site.next()
+            assert (second.code, "is being taken" in second.err) == (4, True), second.everything
+        finally:
+            running.send_signal(signal.SIGKILL)
+            running.communicate()
+    site.age()
+    on = site.next("--through", "expand")
+    assert on.code == 0, on.everything
+    assert site.columns == ["display", "id", "name"]
+    assert site.states()["expand"] == "done"
+
+
+def test_a_bundle_that_was_changed_is_refused_before_anything_happens(site: Users) -> None:
+    data = bytearray(site.bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    (site.root / "other.tar").write_bytes(data)
+    other = site.run("release", "open", "-e", ENV, "other.tar")
+    assert other.code == 3, other.everything
+    digest = site.run("release", "open", "-e", ENV, str(site.bundle), "--digest", "0" * 64)
+    assert (digest.code, "is not the one that was approved" in digest.err) == (3, True), digest.everything
+    kept = site.store.directory / "blobs" / site.release.bundle
+    kept.write_bytes(data)
+    refused = site.next()
+    assert (refused.code, "was changed" in refused.err) == (3, True), refused.everything
+    assert site.columns == []
+
+
+def test_a_release_is_taken_back_before_its_contract(site: Users) -> None:
     site.approve(StepName.CODE)
-    site.approve(StepName.CONTRACT, reason="nobody reads it")
-    went = site.next()
-    assert went.code == 0, went.everything
-    assert site.states()["contract"] == "done"
+    assert site.next("--through", "migrate").code == 0
+    assert site.columns == ["display", "id", "name"]
+    back = site.run("release", "back", "-e", ENV)
+    assert back.code == 0, back.everything
+    assert site.columns == []
+    assert site.release.state == "returned"
+    assert site.run("release", "back", "-e", ENV, "1").code == 3

@@ -60,4 +60,7 @@ def command(
                 raise
             context.out.log(f"{error.what}: {error.because}")
             return
+    if went.release is None:
+        context.out.result(f"no release of {env} is open: there is nothing to do\n")
+        return
     context.out.result(f"release {went.release.number}: {went.release.state} {went.taken}\n")

@@ -60,7 +60,8 @@ def command(
             dry_run=dry_run,
         )
     release = opened.release
-    context.out.result(f"release {release.number} of {env} digest {release.digest} {opened.is_new}\n")
+    said = "is opened" if opened.is_new else "is open already"
+    context.out.result(f"release {release.number} of {env} {said}, digest {release.digest}\n")
 
 
 def _read(bundle: str) -> bytes:

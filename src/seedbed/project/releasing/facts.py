@@ -73,13 +73,20 @@ def chosen(store: ReleaseStore, environment: str, number: int | None) -> Release
         raise UsageError(
             f"{environment} has no release {number}", try_=Hint("see which there are: ", call("release list"))
         )
+    if found := newest_open(store):
+        return found
+    raise UsageError(
+        f"no release of {environment} is open", try_=Hint("open one: ", call("release open", "release.tar"))
+    )
+
+
+def newest_open(store: ReleaseStore) -> Release | None:
+    """Return the newest release that is open, None where none is."""
     for each in reversed(store.numbers()):
         found = store.load(each)
         if found and found.state == "open":
             return found
-    raise UsageError(
-        f"no release of {environment} is open", try_=Hint("open one: ", call("release open", "release.tar"))
-    )
+    return None
 
 
 def require_open(release: Release) -> None:

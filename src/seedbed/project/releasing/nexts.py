@@ -13,7 +13,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.release import STEPS, Release, StepName
 from seedbed.planning.release_gates import Facts, gates, opens_at
 from seedbed.planning.releases import again, end
-from seedbed.project.releasing.facts import Readers, chosen, facts_of, nobody_asked, require_open
+from seedbed.project.releasing.facts import Readers, chosen, facts_of, newest_open, nobody_asked, require_open
 from seedbed.project.releasing.going import Operator, Steps
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
@@ -27,9 +27,9 @@ _SLICE = 0.2
 
 
 class Went(Struct, frozen=True):
-    """How far a release came. `taken`: the steps that were taken to their end now."""
+    """How far a release came; None: none is open. `taken`: the steps that were taken to their end now."""
 
-    release: Release
+    release: Release | None
     taken: tuple[StepName, ...] = ()
 
 
@@ -53,7 +53,9 @@ def go_on(project: Project, environment: str, going: Going, number: int | None =
     Raises GateClosed and Refused for a step that may not be taken, Busy where another operator takes it, what failed.
     """
     store = going.operator.store
-    release = chosen(store, environment, number)
+    release = chosen(store, environment, number) if number else newest_open(store)
+    if release is None:
+        return Went(None)
     if release.state == "closed":
         return Went(release)
     require_open(release)
@@ -68,6 +70,7 @@ def _gone(going: Going, found: Unpacked, release: Release) -> Went:
     steps = Steps(operator, found)
     taken: list[StepName] = []
     told = ""
+    renewed = set[StepName]()
     while True:
         operator.stop.check()
         current = release.current
@@ -79,8 +82,9 @@ def _gone(going: Going, found: Unpacked, release: Release) -> Went:
         if going.through and STEPS.index(current.name) > STEPS.index(going.through):
             return Went(release, tuple(taken))
         facts = facts_of(store, release, found, operator.who, going.readers)
-        if renewed := again(release, facts):
-            store.replace(renewed)
+        if current.name not in renewed and (anew := again(release, facts)):
+            renewed.add(current.name)  # once: what is too old as soon as it is there stays that
+            store.replace(anew)
             release = _again(operator, release)
             continue
         try:

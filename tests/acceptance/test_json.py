@@ -536,6 +536,15 @@ CASES: dict[str, list[Case]] = {
         Case("-o release.tar", "bundle", 0),
         Case("-o release.tar --image api=api:1", "error", 2),
     ],
+    "release open": [
+        Case("-e dev-test release.tar", "release", 0, "released"),
+        Case("-e sandbox release.tar", "error", 3, "released"),
+        Case("-e dev-test nothing.tar", "error", 2),
+    ],
+    "release next": [
+        Case("-e dev-test", "release", 0, "ended"),
+        Case("-e dev-test 7", "error", 2, "released"),
+    ],
     "release show": [
         Case("-e dev-test", "release", 0, "released"),
         Case("-e dev-test 1", "release", 0, "released ended"),

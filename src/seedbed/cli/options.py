@@ -196,6 +196,12 @@ def as_json(function: F) -> F:
     )(function)
 
 
+def as_markdown(function: F) -> F:
+    return click.option(
+        "--markdown", is_flag=True, help="Write it as Markdown, for a comment or a job's summary."
+    )(function)
+
+
 def said_by(function: F) -> F:
     """Add --as, what a caller says of himself: a note beside what the store's authority knows of him."""
     return click.option(

@@ -30,6 +30,23 @@ def environment_of(context: CommandContext, env: str) -> Environment:
     return environment
 
 
+def show(context: CommandContext, env: str, number: int | None, *, markdown: bool = False) -> None:
+    """Write a release to standard output. `number`: None for the one that is open, else the newest."""
+    from seedbed.errors import UsageError
+    from seedbed.project.releasing import showing
+    from seedbed.report.markdown_release import release_markdown
+    from seedbed.report.text.release import release_text
+
+    if markdown and context.as_json:
+        raise UsageError(
+            "--markdown and --json cannot be combined", because="there is one result", try_="one of them"
+        )
+    found = showing.show(
+        context.project, env, store_of(context, env), environ_of(context, env), number, context.command
+    )
+    context.show(found, release_markdown if markdown else release_text)
+
+
 @contextmanager
 def operating(context: CommandContext, env: str, note: str = "") -> Iterator[Operator]:
     """Yield who goes on with releases from here; Ctrl-C and SIGTERM reach the commands that run within this context."""

@@ -170,7 +170,7 @@ class ImageEntry(Part, frozen=True):
 class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/1"):
     """A release: how far it is, what its steps wait for, and what can be done with it now."""
 
-    commands: ClassVar = ("release show",)
+    commands: ClassVar = ("release open", "release next", "release show")
 
     environment: Annotated[str, says("The environment's name.")]
     number: Annotated[int, says("Its number.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -85,6 +85,31 @@ def steps_of(plans: Plans, digests: Mapping[Phase, str], *, verifies: bool) -> t
         )
         for name in StepName
     )
+
+
+_LEADS_BACK = {
+    StepName.EXPAND: "`release back` reverts it",
+    StepName.MIGRATE: "`release back` reverts it, and takes the former code back",
+    StepName.CONTRACT: "only a snapshot has what it removes",
+}
+
+
+def what_it_does(plans: Plans) -> Iterator[str]:
+    """Yield, as lines, what each step does, why that may hurt, and how it is undone."""
+    hazards = {
+        (each.database, one.version): one
+        for plan in plans.values()
+        for each in plan.databases
+        for one in each.hazards
+    }
+    for name, own in works(plans).items():
+        if not own:
+            continue
+        yield f"{name}: {_LEADS_BACK[name]}"
+        for each in sorted(own, key=lambda it: (it.place, it.what)):
+            yield f"  {each.place} {each.what}"
+            if hazard := hazards.get((each.place, each.what)):
+                yield f"    {hazard.code}: {hazard.what}: {hazard.because}"
 
 
 class Opening(Struct, frozen=True):

@@ -107,8 +107,8 @@ def test_a_release_waits_at_each_gate_and_comes_to_its_end(site: Users) -> None:
     assert site.run("release", "check", "-e", ENV).code == 6
     for wrong, code in ((digest[:11], 2), ("0" * 12, 3)):
         assert site.run("release", "approve", "-e", ENV, "--step", "code", "--digest", wrong).code == code
-    said = site.run("release", "approve", "-e", ENV, "--step", "code", "--digest", digest)
-    assert said.code == 0, said.everything
+    stated = site.run("release", "approve", "-e", ENV, "--step", "code", "--digest", digest)
+    assert stated.code == 0, stated.everything
 
     own = site.run("release", "approve", "-e", ENV, "--step", "contract", "--digest", digest)
     assert (own.code, "and does not approve it" in own.err) == (3, True), own.everything
@@ -119,7 +119,9 @@ def test_a_release_waits_at_each_gate_and_comes_to_its_end(site: Users) -> None:
 
     site.approve(StepName.CONTRACT)
     waits = site.next()
-    assert (waits.code, "have contract approved with a reason" in waits.err) == (6, True), waits.everything
+    assert (waits.code, "--step contract" in waits.err and "--reason" in waits.err) == (6, True), (
+        waits.everything
+    )
     site.approve(StepName.CONTRACT, reason="no reader since May")
     done = site.next()
     assert done.code == 0, done.everything

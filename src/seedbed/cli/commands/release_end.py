@@ -25,7 +25,7 @@ def back(context: CommandContext, number: int | None, env: str, keep_migrations:
     seedbed release back -e prod
     seedbed release back -e prod --keep-migrations
     """
-    from seedbed.cli.releasing import environ_of, operating
+    from seedbed.cli.releasing import environ_of, operating, show
     from seedbed.project.releasing.back import go_back
 
     with operating(context, env, note) as operator:
@@ -37,7 +37,7 @@ def back(context: CommandContext, number: int | None, env: str, keep_migrations:
             number,
             keep_migrations=keep_migrations,
         )
-    context.out.result(f"release {release.number} of {env} is taken back\n")
+    show(context, env, release.number)
 
 
 @click.command("abandon", short_help="End a release where it is.")
@@ -70,7 +70,7 @@ def close(context: CommandContext, number: int | None, env: str, note: str) -> N
 
 
 def _end(context: CommandContext, env: str, number: int | None, note: str, state: str, because: str) -> None:
-    from seedbed.cli.releasing import store_of
+    from seedbed.cli.releasing import show, store_of
     from seedbed.planning.releases import end
     from seedbed.project.releasing.facts import chosen
 
@@ -83,4 +83,4 @@ def _end(context: CommandContext, env: str, number: int | None, note: str, state
             because="another operator goes on with it",
             try_="look at it again",
         )
-    context.out.result(f"release {release.number} of {env} is {state}\n")
+    show(context, env, release.number)

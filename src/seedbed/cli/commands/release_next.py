@@ -23,6 +23,8 @@ from seedbed.model.release import STEPS, StepName
     "--ok-if-closed", is_flag=True, help="Exit with 0 where a gate is closed, for what calls by the hour."
 )
 @options.said_by
+@options.as_markdown
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
@@ -32,6 +34,7 @@ def command(
     wait: bool,
     ok_if_closed: bool,
     note: str,
+    markdown: bool,
 ) -> None:
     """Take the steps of release NUMBER (default: the open one), one after the other, as long as their gates are open.
 
@@ -43,13 +46,13 @@ def command(
     seedbed release next -e prod --through code
     seedbed release next -e prod 12 --wait
     """
-    from seedbed.cli.releasing import environ_of, operating
+    from seedbed.cli import releasing
     from seedbed.project.releasing.nexts import Going, go_on
 
-    with operating(context, env, note) as operator:
+    with releasing.operating(context, env, note) as operator:
         going = Going(
             operator,
-            environ_of(context, env),
+            releasing.environ_of(context, env),
             through=StepName(through) if through else None,
             wait=wait,
         )
@@ -59,8 +62,8 @@ def command(
             if not ok_if_closed:
                 raise
             context.out.log(f"{error.what}: {error.because}")
-            return
-    if went.release is None:
-        context.out.result(f"no release of {env} is open: there is nothing to do\n")
-        return
-    context.out.result(f"release {went.release.number}: {went.release.state} {went.taken}\n")
+        else:
+            if went.release is None:
+                context.out.log(f"no release of {env} is open: there is nothing to do")
+            number = went.release.number if went.release else number
+    releasing.show(context, env, number, markdown=markdown)

@@ -23,6 +23,8 @@ from seedbed.errors import Location, UsageError
 )
 @click.option("--dry-run", is_flag=True, help="Show what the release would do; open none.")
 @options.said_by
+@options.as_markdown
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
@@ -32,6 +34,7 @@ def command(
     soak: float | None,
     dry_run: bool,
     note: str,
+    markdown: bool,
 ) -> None:
     """Open a release of BUNDLE: the plans of all of its steps are made now.
 
@@ -43,25 +46,33 @@ def command(
     seedbed release open -e prod release.tar --digest 3f9a…
     seedbed release open -e prod release.tar --dry-run
     """
-    from seedbed.cli.releasing import environ_of, environment_of, operating
+    from seedbed.cli import releasing
+    from seedbed.planning.opening import what_it_does
     from seedbed.project.releasing.opening import open_release
+    from seedbed.report.markdown_release import release_markdown
+    from seedbed.report.text.release import release_text
 
-    environment = environment_of(context, env)
+    environment = releasing.environment_of(context, env)
     data = _read(bundle)
-    with operating(context, env, note) as operator:
+    with releasing.operating(context, env, note) as operator:
         opened = open_release(
             context.project,
             environment,
             operator,
             data,
-            environ_of(context, env),
+            releasing.environ_of(context, env),
             sha256=digest or "",
             soak=soak,
             dry_run=dry_run,
         )
-    release = opened.release
+    for line in what_it_does(opened.plans):
+        context.out.log(line)
+    if dry_run:
+        context.show(opened.document(context.command), release_markdown if markdown else release_text)
+        return
     said = "is opened" if opened.is_new else "is open already"
-    context.out.result(f"release {release.number} of {env} {said}, digest {release.digest}\n")
+    context.out.log(f"release {opened.release.number} of {env} {said}")
+    releasing.show(context, env, opened.release.number, markdown=markdown)
 
 
 def _read(bundle: str) -> bytes:

@@ -6,7 +6,6 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
-from seedbed.errors import UsageError
 
 
 @click.command("show", short_help="Show a release: its steps, and what they wait for.")
@@ -25,18 +24,9 @@ def show(context: CommandContext, number: int | None, env: str, markdown: bool) 
     seedbed release show -e prod
     seedbed release show -e prod 12 --markdown
     """
-    from seedbed.cli.releasing import environ_of, store_of
-    from seedbed.project.releasing import showing
-    from seedbed.report.markdown_release import release_markdown
-    from seedbed.report.text.release import release_text
+    from seedbed.cli import releasing
 
-    if markdown and context.as_json:
-        raise UsageError(
-            "--markdown and --json cannot be combined", because="there is one result", try_="one of them"
-        )
-    store = store_of(context, env)
-    found = showing.show(context.project, env, store, environ_of(context, env), number, context.command)
-    context.show(found, release_markdown if markdown else release_text)
+    releasing.show(context, env, number, markdown=markdown)
 
 
 @click.command("list", short_help="List the newest releases of an environment.")

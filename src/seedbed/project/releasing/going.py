@@ -224,7 +224,7 @@ class Steps:
         evidence = self._evidence(kind or command.name, ended, began)
         if not ended.code:
             claim.carried_out(command.name, (evidence,))
-            operator.tell(evidence.text)
+            operator.tell(f"{command.name}: {evidence.text}")
             return
         self._failed = (evidence,)
         operator.stop.check()
@@ -239,9 +239,7 @@ class Steps:
         self._changed = self._changed or bool(document.get("changed"))
         blob = store.put(ended.output) if ended.output else ""
         text = looking.told(document) or f"ended with exit code {ended.code}"
-        return Evidence(
-            kind, "bad" if ended.code else "good", f"{kind}: {text}", store.now(), blob, since=began
-        )
+        return Evidence(kind, "bad" if ended.code else "good", text, store.now(), blob, since=began)
 
 
 _TAKEN: dict[StepName, Callable[[Steps, Claim, Facts], Sequence[Evidence]]] = {

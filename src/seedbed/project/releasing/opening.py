@@ -9,13 +9,17 @@ from msgspec import Struct
 
 from seedbed import __version__
 from seedbed.documents.plan import PlanDocument
+from seedbed.documents.release import ReleaseDocument
 from seedbed.errors import GateClosed, Refused, Unavailable
 from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Release
-from seedbed.planning.opening import may_open, steps_of
+from seedbed.model.release_rules import ReleaseRules
+from seedbed.planning.opening import contracted, may_open, steps_of
+from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
+from seedbed.planning.shown_release import document
 from seedbed.project.protection import require_databases
 from seedbed.project.releasing import commands
 from seedbed.project.releasing.going import Operator, failure
@@ -37,6 +41,17 @@ class Opened(Struct, frozen=True):
     release: Release
     is_new: bool
     plans: Mapping[Phase, PlanDocument]
+    rules: ReleaseRules
+
+    def document(self, command: str) -> ReleaseDocument:
+        """Return what it would be, where it is not opened."""
+        facts = Facts(
+            now=self.release.opened,
+            rules=self.rules,
+            caller=self.release.opened_by,
+            contracted=contracted(self.plans),
+        )
+        return document(self.release, facts, command)
 
 
 def open_release(
@@ -69,7 +84,7 @@ def open_release(
         for each in _open(store):
             if each.bundle == bundle.sha256:
                 found.place(store, each)
-                return Opened(each, False, _plans(found))
+                return Opened(each, False, _plans(found), found.rules)
         for _ in range(_ATTEMPTS):
             number = max(store.numbers(), default=0) + 1
             plans = _planned(found, operator, number)
@@ -83,11 +98,11 @@ def open_release(
                 )
             release = _release(found, bundle, operator, number, plans, soak, opening.supersedes, dry_run)
             if dry_run:
-                return Opened(release, True, plans)
+                return Opened(release, True, plans, found.rules)
             store.put(bundle.data)
             if store.create(release):
                 _supersede(operator, release)
-                return Opened(release, True, plans)
+                return Opened(release, True, plans, found.rules)
     raise Unavailable(f"others open releases of {environment.name} all the time")
 
 

@@ -16,8 +16,10 @@ from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.sharing.names import TEMPLATE_PREFIX, shared_settings
 from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.libpq import Query
+from seedbed.errors import Refused
 from seedbed.model.sharing import Share
 
+_OWN_PUBLIC = 150000  # since version 15 schema public is the database owner's, and nobody else creates there
 _SHARE, _TEMPLATE = "seedbed share ", "seedbed template "
 
 
@@ -36,6 +38,16 @@ class Template(Struct, frozen=True):
     database: str
     name: str
     used: float
+
+
+def require_version(version: int, *, is_superuser: bool) -> None:
+    """Raise Refused for a server of which an administrator without all rights could not share out the databases."""
+    if version < _OWN_PUBLIC and not is_superuser:
+        raise Refused(
+            f"a server of PostgreSQL {version // 10000} cannot be shared with this administrator's login",
+            because="before version 15, schema public is the superuser's in each database, and all may create there",
+            try_="a server of version 15 or newer",
+        )
 
 
 def share_comment(share: Share) -> str:

@@ -70,7 +70,7 @@ class Content(Enum):
 def shared_server(settings: Mapping[str, str | Secret]) -> Iterator[SharedPostgres]:
     """Reach the server that `settings` describe as their `admin_user`, in the database `name`, else in `postgres`.
 
-    Raises UsageError, Unreachable.
+    Raises UsageError, Unreachable, Refused.
     """
     missing = [name for name in ("host", "admin_user", "admin_password") if not settings.get(name)]
     if missing:
@@ -95,6 +95,7 @@ class SharedPostgres:
         self._place = place
         self._query = asking(connection)
         self._is_superuser = connection.info.parameter_status("is_superuser") == "on"
+        catalog.require_version(connection.info.server_version, is_superuser=self._is_superuser)
 
     def listed(self) -> Sequence[Share]:
         with _doing("listing what is on the shared server"):

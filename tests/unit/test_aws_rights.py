@@ -137,6 +137,9 @@ def test_in_a_base_the_bucket_is_not_emptied_and_the_records_are_found_below_it(
     for action in ("ListBucketVersions", "ListBucketMultipartUploads"):
         assert may(rights.DEV, Asked(f"s3:{action}", NAMES.object()))
         assert not may(rights.DEV, Asked(f"s3:{action}", NAMES.object()), lies)
+    for key, names in (("state/dev-a/state.json", ["deploy", "release", "dev"]), ("runs/dev-a/1/x", [])):
+        gone = Asked("s3:DeleteObject", NAMES.object(key))
+        assert [each for each in rights.KINDS if may(each, gone, lies)] == names
     control, task = (
         f"parameter/shop/{each}" for each in ("shared-dev/seedbed/control", "dev-a/seedbed/task")
     )

@@ -123,6 +123,16 @@ class Bucket(Struct, frozen=True):
             raise self._named(error, "HeadObject") from None
         return True
 
+    def delete(self, key: str) -> None:
+        """Delete an object, which may be gone already."""
+        require_extras(EXTRA)
+        from botocore.exceptions import ClientError
+
+        try:
+            clients.call(self.cloud, SERVICE, "DeleteObject", Bucket=self.name, Key=key)
+        except ClientError as error:
+            raise self._named(error, "DeleteObject") from None
+
     def _put(self, key: str, data: bytes, content_type: str, **condition: Any) -> None:
         clients.call(
             self.cloud,

@@ -233,9 +233,11 @@ def _destroy(names: Names) -> list[Statement]:
         _allow(["s3:ListBucketMultipartUploads", "s3:ListBucketVersions"], [names.object()]),
         _allow(["s3:AbortMultipartUpload", "s3:DeleteObjectVersion"], [names.object("*")]),
     ]
+    # The bucket of a base stays, and what others have in it.
+    forgotten = [_allow(["s3:DeleteObject"], [names.objects("state")])]
     return [
         _allow(["cloudformation:DeleteStack"], [names.stacks], tagged),
-        *([] if names.base else emptied),  # the bucket of a base stays, and what others have in it
+        *(forgotten if names.base else emptied),
         _of_use(names),
         *_end_warm(names),
     ]
@@ -310,6 +312,7 @@ def _collect(names: Names) -> list[Statement]:
         _allow(["cloudformation:DeleteStack"], stacks, tagged),
         _allow(["ssm:GetParametersByPath"], names.below(CONTROL)),
         _allow(items, [names.records], _leading(keys)),
+        _allow(["s3:DeleteObject"], [names.object(f"state/{EPHEMERAL}")]),
         _allow(["secretsmanager:ListSecrets"], ["*"]),
         _allow(
             ["secretsmanager:DeleteSecret"],

@@ -122,14 +122,14 @@ def drop(context: CommandContext, environment: Environment, stop: Stop) -> tuple
 
 
 def forget(context: CommandContext, environment: Environment) -> None:
-    """Remove the record of an environment of which nothing is left; one of its own went with its stacks.
+    """Remove what the base keeps of an environment of which nothing is left; its own records went with its stacks.
 
     Raises what `seedbed.aws` raises.
     """
     from seedbed.project import lifetimes
 
     if environment.base and _has_records(context, environment):
-        lifetimes.environments(context.project.targets, environment).remove(environment.name)
+        lifetimes.forget(context.project.targets, environment)
 
 
 def _has_records(context: CommandContext, environment: Environment) -> bool:

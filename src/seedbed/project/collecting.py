@@ -31,6 +31,7 @@ from seedbed.model.event import Event, Listener, TargetFailed
 from seedbed.model.lifetime import EnvironmentRecord, Prospect, prospect
 from seedbed.model.names import CONTROL_ENVIRONMENT, CONTROL_TABLE, callers_stack, stack_name, stack_tags
 from seedbed.project.inventory import Found, Inventory, protected_beside
+from seedbed.project.lifetimes import forget
 from seedbed.project.shares import Shares
 from seedbed.project.targets import Targets
 from seedbed.remote.environments import Environments
@@ -104,6 +105,7 @@ class Collector:
         servers: Sequence[SharedServer] = (),
         wait: float = 3600.0,
     ) -> None:
+        self._targets = targets
         self._inventory = Inventory(targets, where, closely=True, servers=servers)
         self._platform = targets.catalog.platform
         self._listener = listener
@@ -193,7 +195,7 @@ class Collector:
                     return "lost"
                 records.give_back(name, self._token)
             raise
-        return "collected" if records.remove(name, token=self._token) else "lost"
+        return "collected" if forget(self._targets, environment, token=self._token) else "lost"
 
     def _delete_stacks(self, environment: Environment, records: Environments) -> None:
         """Delete the stacks of an environment, as long as nobody uses it.

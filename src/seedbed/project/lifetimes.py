@@ -6,10 +6,12 @@ from msgspec import Struct
 
 from seedbed.aws.identity import require_account
 from seedbed.aws.items import Table
+from seedbed.aws.objects import Bucket
 from seedbed.model.environment import Environment
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.project.checkout import checkout
 from seedbed.project.targets import Targets
+from seedbed.remote import state
 from seedbed.remote.environments import Environments, Use
 from seedbed.remote.place import control_of
 
@@ -44,6 +46,19 @@ def touch(targets: Targets, environment: Environment, command: str, *, ttl: floa
     known = records.about(name)
     now = records.touch_known(name, known, Use(who, command, commit, branch, environment.ttl), ttl=ttl)
     return Touched(known, now or known or EnvironmentRecord(name=name))
+
+
+def forget(targets: Targets, environment: Environment, *, token: str = "") -> bool:
+    """Remove what its base keeps of an environment that is gone; False where it is not collected by `token` any more.
+
+    The record is last: who is killed before finds the environment left behind. What its runs told stays its time.
+    Raises what `environments` raises.
+    """
+    records = environments(targets, environment)
+    cloud = records.table.cloud
+    control = control_of(cloud, targets.catalog.platform.name, environment)
+    state.remove(Bucket(cloud, control["bucket"]), environment.name)
+    return records.remove(environment.name, token=token)
 
 
 def shown(targets: Targets, environment: Environment) -> EnvironmentRecord | None:

@@ -28,6 +28,7 @@ INLINE = 300_000  # bytes that stand beside a record; an item of a table has 400
 LINES = 100_000  # bytes of lines in one item
 FRESH = 30.0  # seconds for which a beat says that its worker lives
 WARM_FRESH = 15.0
+WRITING = "writing"  # the part of the item that says which run writes
 GONE = "-"  # in the place of the id of a run that stood in the way, and does not any more
 # What keeps a pointer as it is. Who meets one looks at the record, too; and the task may not touch those of another
 # environment, whatever a record says.
@@ -91,7 +92,7 @@ class Control:
         pointer |= {"argv": ask.argv, "by": ask.by, "at": ask.at, "writes": ask.writes, "state": "asked"}
         writes = [Write(item, "attribute_not_exists(#id)"), Write({**pointer, **expires})]
         if ask.writes:
-            mark = {"id": self._here, "part": "writing", "run": id_}
+            mark = {"id": self._here, "part": WRITING, "run": id_}
             when = "attribute_not_exists(#id) OR #run IN (:none, :over)"
             writes.append(Write(mark, when, {"none": "", "over": instead_of or GONE}))
         token = f"{id_}-{os.urandom(4).hex()}"  # each call has a time of its own: other writes, another token
@@ -102,7 +103,7 @@ class Control:
 
     def writing(self) -> str:
         """Return the id of the run that has the mark of the one that writes; empty where none has."""
-        mark = self.table.get(self._here, "writing")
+        mark = self.table.get(self._here, WRITING)
         return str(mark.get("run", "")) if mark else ""
 
     def started(self, id_: str, task: str) -> None:
@@ -355,7 +356,7 @@ class Control:
         if run.ask.writes:
             self.table.update(
                 self._here,
-                "writing",
+                WRITING,
                 "SET #run = :none",
                 when="#run = :run",
                 none="",

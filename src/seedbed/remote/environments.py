@@ -17,7 +17,7 @@ from seedbed.aws.items import Table
 from seedbed.aws.rights import COLLECTED, ENVIRONMENTS
 from seedbed.errors import Hint, UsageError, call
 from seedbed.model.lifetime import ANEW, STALE, EnvironmentRecord
-from seedbed.remote.control import environment_item
+from seedbed.remote.control import WRITING, environment_item
 from seedbed.support.typed import ready
 
 _KEPT = 90 * 86_400  # seconds
@@ -154,12 +154,16 @@ class Environments:
         self._change(name, {"taken": 0.0, "taker": ""}, "#taker = :was", was=token)
 
     def remove(self, name: str, *, token: str = "") -> bool:
-        """Remove the record of an environment; False where it is not collected by `token` (none: whoever does)."""
+        """Remove the record of an environment; False where it is not collected by `token` (none: whoever does).
+
+        With it goes what says which of its runs writes, if none does.
+        """
         values: dict[str, Any] = {"token": token} if token else {}
         when = "attribute_not_exists(#id) OR #taker = :token" if token else ""
         is_gone = self.table.delete(environment_item(name), _ABOUT, when=when, **values)
         if is_gone:
             self.unlist(name)
+            self.table.delete(environment_item(name), WRITING, when="#run = :none", none="")
         return is_gone
 
     def unlist(self, name: str) -> None:

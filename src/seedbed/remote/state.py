@@ -87,6 +87,14 @@ def mark(bucket: Bucket, environment: str, changed: Collection[str]) -> None:
     _changed(bucket, environment, marked, str)
 
 
+def remove(bucket: Bucket, environment: str) -> None:
+    """Take away what runs left of an environment that is gone; there may be nothing. Raises what `seedbed.aws` raises.
+
+    In a bucket of its own it goes with that. In that of a base it would tell for ever what was applied there.
+    """
+    bucket.delete(key(environment))
+
+
 def now(bucket: Bucket, environment: str) -> datetime:
     """Return the time by AWS's clock; that of this machine where nothing is in the bucket yet."""
     found = bucket.read(key(environment))

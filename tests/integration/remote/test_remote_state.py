@@ -47,6 +47,16 @@ def test_what_a_run_leaves_is_read_back_and_the_next_one_replaces_what_it_had_op
     assert state.state(bucket, "prod").remembered() == {USER.database: later, VIDEO.database: VIDEO}
 
 
+def test_what_runs_left_of_an_environment_that_is_gone_is_taken_away_once_or_twice(bucket: Bucket) -> None:
+    state.leave(bucket, document(USER))
+    state.leave(bucket, document(VIDEO, environment="dev-ben"))
+    for _ in range(2):
+        state.remove(bucket, "prod")
+    with pytest.raises(Unavailable, match="nothing is known of the databases of prod yet"):
+        state.state(bucket, "prod")
+    assert state.state(bucket, "dev-ben").remembered() == {VIDEO.database: VIDEO}
+
+
 def test_runs_that_end_at_once_lose_nothing_of_each_other(bucket: Bucket) -> None:
     many = [replace(USER, database=f"s{number}/postgres") for number in range(6)]
     together = threading.Barrier(len(many))

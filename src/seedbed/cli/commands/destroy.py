@@ -65,7 +65,7 @@ def _forget(context: CommandContext, environment: Environment) -> None:
     if not environment.base:
         return
     try:
-        lifetimes.environments(context.project.targets, environment).remove(environment.name)
+        lifetimes.forget(context.project.targets, environment)
     except SeedbedError as error:  # it is left behind, and collected
         context.out.log(f"the record of {environment.name} is still there: {error.what}", level=-1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-import neo4j
 import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
@@ -25,6 +25,8 @@ from tests.support.projects import run
 from tests.support.servers import Settings
 
 pytestmark = pytest.mark.slow(120)
+
+SERVICES = ("courses", "search", "tutor-matching", "user")
 
 
 def ran(in_base: Shop, *arguments: str, code: int = 0) -> Any:
@@ -81,7 +83,15 @@ def test_an_environment_in_a_base_comes_up_and_goes_wherever_its_caller_is_kille
     assert leftovers(world) == alone
 
 
-def test_an_environment_whose_caller_is_killed_while_its_databases_are_made_comes_up_all_the_same(
+def assert_up(server: EmbeddedServer, environment: str) -> None:
+    name = f"{environment.replace('-', '_')}_user_db"
+    with connected(server, name) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert connection.execute(owners).fetchall() == [(f"{name}_migrate",)]
+
+
+def test_environments_come_up_in_a_base_at_once_and_go_without_a_trace_on_its_servers(
     in_base: Shop,
     aws: Proxy,
     tasks: Fargate,
@@ -90,64 +100,65 @@ def test_an_environment_whose_caller_is_killed_while_its_databases_are_made_come
     neo4j_settings: Settings,
     opensearch_settings: Settings,
 ) -> None:
-    with inside(in_base.world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
-        with aws.hold(on("ListTasks"), when="answered", times=1) as held:
-            running = in_base.start("env", "up", "dev-ana", "--yes")
-            held.wait_until_inside()
-            running.send_signal(signal.SIGKILL)
-            running.communicate()
-        ran(in_base, "env", "up", "dev-ana", "--yes")
-        assert_up(asking, "dev-ana")
-
-
-def assert_up(server: EmbeddedServer, environment: str) -> None:
-    with connected(server, f"{environment.replace('-', '_')}_user_db") as connection:
-        assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
-
-
-def emptied(graph: Settings) -> None:
-    with neo4j.GraphDatabase.driver(graph["uri"], auth=None) as driver:
-        driver.execute_query("MATCH (n) DETACH DELETE n")
-
-
-def test_environments_come_up_in_a_base_and_go_without_a_trace_on_its_servers(
-    in_base: Shop,
-    tasks: Fargate,
-    authority: Authority,
-    asking: EmbeddedServer,
-    neo4j_settings: Settings,
-    opensearch_settings: Settings,
-) -> None:
     world = in_base.world
     alone = leftovers(world)
+    # There is one graph here for all tasks of graphs: ana has none.
+    ana = ("env", "up", "dev-ana", "--yes", "--without", "neo4j")
+    ben = ("env", "up", "dev-ben", "--yes", "--ttl", "2d")
     with inside(world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
-        ben = ran(in_base, "env", "up", "dev-ben", "--yes", "--json", "--ttl", "2d")
-        assert {each["service"]: each["readiness"] for each in ben["services"]} == {
-            "courses": "ready",
-            "search": "ready",
-            "tutor-matching": "ready",
-            "user": "ready",
-        }
-        with_ben = leftovers(world)
-        emptied(neo4j_settings)  # there is one graph here for all tasks of graphs
-        said = ran(in_base, "env", "up", "dev-ana", "--yes")
-        assert "database dev_ana_user_db, a copy of template" in said
-        assert ("dev-ana", "user/postgres") in shares(in_base)
-        assert ("dev-ben", "user/postgres") in shares(in_base)
-        with connected(asking, "dev_ana_user_db") as connection:
-            assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
-            owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
-            assert connection.execute(owners).fetchall() == [("dev_ana_user_db_migrate",)]
-        again = ran(in_base, "env", "up", "dev-ana", "--yes", "--json")
-        assert not again["changed"]
+        with ThreadPoolExecutor(2) as pool:
+            both = [*pool.map(lambda words: ran(in_base, *words, "--json"), (ana, ben))]
+        for each, services in zip(both, (["courses", "search", "user"], [*SERVICES]), strict=True):
+            found = {one["service"]: one["readiness"] for one in each["services"]}
+            assert found == dict.fromkeys(services, "ready")
+        assert {name for name, _ in shares(in_base)} == {"dev-ana", "dev-ben"}
+        for who in ("dev-ana", "dev-ben"):
+            assert_up(asking, who)
+        assert not ran(in_base, *ana, "--json")["changed"]
+        with_both = leftovers(world)
         ran(in_base, "env", "down", "dev-ana", "--yes")
-        assert names(asking, "dev-ana") == []
-        assert {each for each, _ in shares(in_base)} == {"dev-ben"}
-        records = lifetimes(in_base)
-        assert [each.name for each in records] == ["dev-ben"]
-        assert records[0].ttl == 2 * 86_400
-        assert leftovers(world) == with_ben
+        with_ben = leftovers(world)
+        assert [len(each.pop("file system")) for each in (with_both, with_ben)] == [2, 1]  # by ids of AWS's
+        assert with_ben == without(with_both, "dev-ana")
+        assert_gone(in_base, asking, "dev-ana")
         ran(in_base, "status", "-e", "dev-ben", "-s", "user", "-s", "courses", "--exit-code", "--fresh")
-        ran(in_base, "env", "down", "dev-ben", "--yes")
-        assert (names(asking, "dev-ben"), shares(in_base)) == ([], [])
+        records = lifetimes(in_base)
+        assert [(each.name, each.ttl) for each in records] == [("dev-ben", 2 * 86_400)]
+
+        with aws.hold(on("ListTasks"), when="answered", times=1) as held:
+            running = in_base.start(*ana)
+            held.wait_until_inside()
+            said = ran(in_base, "env", "down", "dev-ana", "--yes", code=4)
+            assert "dev-ana is brought up: env up of" in said
+            tasks.tasks[-1].wait("STOPPED", 60)
+            running.send_signal(signal.SIGKILL)
+            running.communicate()
+        # What was killed had a copy of a template made: there is nothing that would have to be applied.
+        assert not ran(in_base, *ana, "--json")["changed"]
+        assert_up(asking, "dev-ana")
+        for who in ("dev-ana", "dev-ben"):
+            ran(in_base, "env", "down", who, "--yes")
+            assert_gone(in_base, asking, who)
     assert leftovers(world) == alone
+
+
+def without(found: dict[str, list[str]], environment: str) -> dict[str, list[str]]:
+    """Return what is left of `found` once nothing has the name of an environment in its own."""
+    words = (environment, environment.replace("-", ""))
+    kept = {
+        kind: [each for each in names if not any(word in each for word in words)]
+        for kind, names in found.items()
+    }
+    return {kind: names for kind, names in kept.items() if names}
+
+
+def assert_gone(in_base: Shop, server: EmbeddedServer, environment: str) -> None:
+    """See that the base has nothing of an environment, and that its table and bucket say nothing of how it is."""
+    assert names(server, environment) == []
+    assert environment not in {name for name, _ in shares(in_base)}
+    state = ran(in_base, "status", "-e", environment, code=4)
+    assert f"nothing is known of the databases of {environment} yet" in state
+    project = Project.open(in_base.root, environ=in_base.environ)
+    table = environments(project.targets, project.catalog.environment(environment)).table
+    left = [each["part"] for each in table.between(f"environment#{environment}", "!", "~")]
+    assert [each for each in left if not each.startswith("run#")] == []

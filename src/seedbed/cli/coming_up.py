@@ -40,6 +40,7 @@ def bring_up(
     UsageError where nothing keeps that time.
     """
     from seedbed.cli.context import signals
+    from seedbed.cli.turns import turn
     from seedbed.cli.using import used
     from seedbed.deployment.synthesis import has_app
     from seedbed.documents.coming_up import UpDocument
@@ -56,6 +57,7 @@ def bring_up(
     with signals(stop), ExitStack() as closing:
         showing = listener_for(context.out, targets=names, tells_failures=context.as_json)
         listener = closing.enter_context(showing)
+        closing.enter_context(turn(context, environment, "up"))
         deploy, plan = None, None
         if has_app(context.project.platform.root) or context.catalog.deployable(databases):
             request = _request(services, without)

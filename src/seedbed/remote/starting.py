@@ -109,6 +109,12 @@ class Starter(Struct, frozen=True):
             try_="run it again later",
         )
 
+    def under_way(self) -> Run | None:
+        """Return the run that writes there now, None where none does. Raises what `seedbed.aws` raises."""
+        id_ = self.control.writing()
+        run = self.control.run(id_) if id_ else None
+        return None if run is None or run.is_over or self._is_ended(run) else run
+
     def _met(self, ask: Ask, id_: str) -> Run | None:
         """Return the run that has the mark if it is the one that is asked for; None if its place may be taken.
 

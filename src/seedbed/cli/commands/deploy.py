@@ -71,6 +71,7 @@ def command(
     """
     from seedbed.cli.looking import deploys
     from seedbed.cli.planning import deploy_request
+    from seedbed.cli.turns import turn
     from seedbed.cli.using import used
     from seedbed.documents.deployment import DeploymentDocument
     from seedbed.project import deploying
@@ -94,9 +95,10 @@ def command(
         if dry_run:
             context.show(DeploymentDocument.of(planned.deployment, context.command), deployment_text)
             return
+        where = run.environment
         if not yes:
-            require_removals(context, context.catalog.environment(env), planned.deployment)
-        with used(context, run.environment), deploys(context, run, planned.deployment):
+            require_removals(context, where, planned.deployment)
+        with turn(context, where, "up"), used(context, where), deploys(context, run, planned.deployment):
             outcome = deploying.deploy(run, planned, jobs=jobs)
     context.finish(run, outcome)
 

@@ -36,6 +36,7 @@ def command(
     seedbed destroy -e sandbox -s courses --yes
     seedbed destroy -e dev-ana --callers
     """
+    from seedbed.cli.turns import turn
     from seedbed.model.environment import require_ephemeral
     from seedbed.project import deploying
     from seedbed.report.text.inventory import stays_text
@@ -48,9 +49,10 @@ def command(
         plan = deploying.plan_destroy(run, services, wait=wait, callers=callers)
         if plan.names and not yes:
             _ask(context, env, ", ".join(plan.names))
-        if environment.access == "task":
-            _end_warm(context, environment)
-        outcome = deploying.destroy(run, plan)
+        with turn(context, environment, "down"):
+            if environment.access == "task":
+                _end_runs(context, environment)
+            outcome = deploying.destroy(run, plan)
     if not services and outcome.exit_code is ExitCode.DONE:
         _forget(context, environment)
     if plan.stays:
@@ -70,8 +72,12 @@ def _forget(context: CommandContext, environment: Environment) -> None:
         context.out.log(f"the record of {environment.name} is still there: {error.what}", level=-1)
 
 
-def _end_warm(context: CommandContext, environment: Environment) -> None:
-    """End the worker that waits for runs, if there is one: a cluster that has a task cannot be deleted."""
+def _end_runs(context: CommandContext, environment: Environment) -> None:
+    """Require that no run writes, and end the worker that waits for some: a cluster that has a task is not deleted.
+
+    Raises Busy.
+    """
+    from seedbed.cli.turns import require_no_runs
     from seedbed.remote import place, warm
     from seedbed.remote.tasks import Tasks
 
@@ -80,6 +86,7 @@ def _end_warm(context: CommandContext, environment: Environment) -> None:
         where = place.find(cloud, context.project.platform.name, environment)
     except UsageError:
         return  # there are no runs: it was never deployed, or is half gone
+    require_no_runs(context, environment, where)
     if where.task is not None:
         warm.end(where.control, Tasks(cloud, where.task), tell=context.out.log)
 

@@ -145,8 +145,7 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
         _down_sandbox(context)
     else:
         require_ephemeral(environment, "destroy")
-        _go_on_with(context, "destroy", env=name, yes=yes)
-        _drop_shares(context, environment)
+        _down(context, environment, yes=yes)
 
 
 @command.command("list", short_help="List environments: declared, there, and left behind.")
@@ -250,6 +249,16 @@ def _down_sandbox(context: CommandContext) -> None:
         context.out.result("no server of the sandbox was running")
     if busy:
         context.out.result(f"still used by another command: {', '.join(busy)}")
+
+
+def _down(context: CommandContext, environment: Environment, *, yes: bool) -> None:
+    from seedbed.cli.turns import end_shares, turn
+
+    with turn(context, environment, "down"):
+        if environment.base:
+            end_shares(context, environment)
+        _go_on_with(context, "destroy", env=environment.name, yes=yes)
+        _drop_shares(context, environment)
 
 
 def _drop_shares(context: CommandContext, environment: Environment) -> None:

@@ -29,7 +29,7 @@ def places(shop: Shop) -> Iterator[tuple[str, str]]:
     for stack in ask("cloudformation", "DescribeStacks")["Stacks"]:
         name = stack["StackName"]
         yield f"stack {name}", repr(stack)
-        yield f"template {name}", repr(ask("cloudformation", "GetTemplate", StackName=name))
+        yield f"template {name}", repr(ask("cloudformation", "GetTemplate", StackName=name)["TemplateBody"])
         for each in ask("cloudformation", "ListChangeSets", StackName=name)["Summaries"]:
             told = ask(
                 "cloudformation", "DescribeChangeSet", StackName=name, ChangeSetName=each["ChangeSetName"]
@@ -38,7 +38,8 @@ def places(shop: Shop) -> Iterator[tuple[str, str]]:
     parameters = ask("ssm", "GetParametersByPath", Path="/", Recursive=True)
     yield "parameters", repr(parameters["Parameters"])
     for arn in ask("ecs", "ListTaskDefinitions")["taskDefinitionArns"]:
-        yield f"definition {arn}", repr(ask("ecs", "DescribeTaskDefinition", taskDefinition=arn))
+        found = ask("ecs", "DescribeTaskDefinition", taskDefinition=arn)["taskDefinition"]
+        yield f"definition {arn}", repr(found)
     for table in ask("dynamodb", "ListTables")["TableNames"]:
         yield f"table {table}", repr(ask("dynamodb", "Scan", TableName=table)["Items"])
     for bucket in ask("s3", "ListBuckets")["Buckets"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from seedbed.engines.dynamodb.sandbox.world import World
@@ -12,10 +13,7 @@ BASE = "shared-dev"
 GRAPH_IMAGE = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j:5"
 SERVICES = ("courses/dynamodb", "user/postgres", "search/opensearch", "tutor-matching/neo4j")
 _PLACE = 'account = "{account}"\nregion = "eu-central-1"\n'
-MANIFEST = f"""
-[platform]
-name = "shared"
-{"".join(f"[services.{each.replace('/', '.')}]" + chr(10) for each in SERVICES)}
+ENVIRONMENTS = f"""
 [environments.{BASE}]
 {_PLACE}
 base = true
@@ -27,6 +25,12 @@ base = "{BASE}"
 access = "task"
 task.image = "{IMAGE}"
 graph.image = "{GRAPH_IMAGE}"
+"""
+MANIFEST = f"""
+[platform]
+name = "shared"
+{"".join(f"[services.{each.replace('/', '.')}]" + chr(10) for each in SERVICES)}
+{ENVIRONMENTS}
 """
 
 
@@ -87,3 +91,16 @@ def fill(root: Path) -> None:
         "# seedbed: index=people version=1\n"
     )
     (search / "seeds" / "reference" / "01_people.json").write_text(PEOPLE)
+
+
+EDTECH = Path(__file__).parents[3] / "edtech"
+_ENVIRONMENTS = '[environments."dev-*"]'
+
+
+def write_edtech_in_base(root: Path, account: str = NOBODY) -> None:
+    """Write the whole platform `edtech` into `root`, with migrations and seeds; its dev environments lie in a base."""
+    shutil.copytree(EDTECH / "services", root / "services")
+    services, _, _ = (EDTECH / "seedbed.toml").read_text(encoding="utf-8").partition(_ENVIRONMENTS)
+    (root / "seedbed.toml").write_text(
+        services + ENVIRONMENTS.replace("{account}", account), encoding="utf-8"
+    )

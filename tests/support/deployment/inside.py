@@ -56,11 +56,15 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What answers in the names of the stacks: a PostgreSQL for all clusters, a Neo4j and an OpenSearch for one."""
+    """What answers in the names of the stacks: a PostgreSQL for all clusters, a Neo4j and an OpenSearch for one.
+
+    `graphs`: a Neo4j for each environment of a base, by its name; those that it does not name have `neo4j`.
+    """
 
     postgres: EmbeddedServer | None = None
     neo4j: Settings = field(default_factory=dict)
     opensearch: Settings = field(default_factory=dict)
+    graphs: Mapping[str, Settings] = field(default_factory=dict)
 
 
 def ask_for_passwords(server: EmbeddedServer) -> None:
@@ -196,7 +200,9 @@ class Inside:
                 self._upstream.secret(each["valueFrom"], role, "graph")
             self._upstream.require_image(container["image"], role, "graph")
             LogStream(self._upstream, container["logConfiguration"], container["name"], "graph", role)
-            port = int(self._servers.neo4j["uri"].rpartition(":")[2])
+            _, _, environment, *_ = host.split(".")
+            graph = self._servers.graphs.get(environment, self._servers.neo4j)
+            port = int(graph["uri"].rpartition(":")[2])
             tls = self._authority.vouched(host)
             self.doors[host] = self._closing.enter_context(secured(tls, to_port(port)))
         return host, {"URI": f"bolt+ssc://localhost:{self.doors[host]}"}

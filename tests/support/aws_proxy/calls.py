@@ -50,6 +50,7 @@ _S3_ABOUT = {
 _PROTOCOLS = {
     "cloudformation": "query",
     "iam": "query",
+    "rds": "query",
     "sns": "query",
     "sts": "query",
     "s3": "xml",

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.postgres.address import VARIABLES, Address, address
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from seedbed.aws.cloud import Cloud
     from seedbed.engines.postgres.options import Options
     from seedbed.engines.sharing import SharedServer
+    from seedbed.engines.snapshots import Snapshots
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText
     from seedbed.model.ownership import Mention, Named
     from seedbed.model.secret import Secret
     from seedbed.model.seed import Script, SeedKind
+    from seedbed.model.target import Target
 
 _TEMPLATE = """\
 -- {summary}
@@ -106,6 +110,11 @@ class PostgresEngine(LazyEngineWithDiagnosis):
     def shared_server(self, settings: Mapping[str, str | Secret]) -> AbstractContextManager[SharedServer]:
         server: AbstractContextManager[SharedServer] = self._part("sharing.server", "shared_server")(settings)
         return server
+
+    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+        require_extras(self.extras)
+        reached: AbstractContextManager[Snapshots] = self._part("snapshots", "snapshots")(target, cloud)
+        return reached
 
     def sharing_hazards(self, migration: Migration, options: Options) -> Sequence[Hazard]:
         from seedbed.engines.postgres.rules.beyond import beyond

@@ -1,0 +1,321 @@
+"""Snapshots of a cluster: taken, restored beside, copied back as documented, tried; with calls and answers lost."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres import snapshots as dispatch
+from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.snapshots import clusters
+from seedbed.engines.snapshots import TakenElsewhere
+from seedbed.errors import Refused, SeedbedError
+from seedbed.execution.stopping import Stop
+from seedbed.project import Project, snapshots
+from seedbed.project.drills import drill
+from seedbed.project.snapshots import ReleaseSnapshots
+from tests.support.aws_proxy import Proxy, on
+from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS, Aurora, aurora
+
+RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
+CLUSTER, COPY = "shop-staging-user", "seedbed-shop-staging-user-r12"
+USERS = "-- migrate:up\nCREATE TABLE users (id bigint PRIMARY KEY, nickname text);\n-- migrate:down\nDROP TABLE users;\n"
+DROP = (
+    '-- seedbed: phase=contract\n-- seedbed: irreversible because "nicknames are gone"\n-- migrate:up\n'
+    "ALTER TABLE users DROP COLUMN nickname;\n"
+)
+EXPECTED = '[[expectations]]\nname = "every user has an id"\ndatabase = "user/postgres"\nquery = "SELECT id FROM users WHERE id IS NULL"\n'
+
+
+class Site:
+    """`user/postgres` in staging on a cluster of Aurora, with a hundred users."""
+
+    def __init__(
+        self, root: Path, world: World, aws: Proxy, rds: Aurora, server: EmbeddedServer, database: str
+    ) -> None:
+        self.root, self.aws, self.rds = root, aws, rds
+        self.server, self.name = server, database
+        self.stop = Stop()
+        self.migrations = root / "services" / "user" / "postgres" / "migrations"
+        self.migrations.mkdir(parents=True)
+        (root / "seedbed.toml").write_text(
+            '[platform]\nname = "shop"\n[services.user.postgres]\n'
+            f'[environments.staging]\naccount = "{world.account}"\nregion = "{world.region}"\n{EXPECTED}'
+        )
+        self.port = str(rds.cluster(CLUSTER, database)["port"])
+        self.environ = {
+            "AWS_ENDPOINT_URL": aws.endpoint,
+            "AWS_ACCESS_KEY_ID": world.account,
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": self.port,
+            "DB_USER": server.user,
+            "DB_NAME": database,
+            "DB_PASSWORD": "any",
+        }
+        self.migration("20260101000001_users", USERS)
+        self.apply()
+        self.sql("INSERT INTO users SELECT g, 'n' || g FROM generate_series(1, 100) g")
+
+    def migration(self, name: str, text: str) -> None:
+        (self.migrations / f"{name}.sql").write_text(text)
+
+    def sql(self, text: str, port: str = "") -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.conninfo(port), autocommit=True) as connection:
+            found = connection.execute(text)
+            return found.fetchall() if found.description else []
+
+    def conninfo(self, port: str = "") -> str:
+        return f"host=127.0.0.1 port={port or self.port} user={self.server.user} dbname={self.name}"
+
+    @property
+    def project(self) -> Project:
+        return Project.open(self.root, environ=self.environ)
+
+    @property
+    def database(self) -> Any:
+        return self.project.catalog.databases()[0]
+
+    @property
+    def snapshots(self) -> ReleaseSnapshots:
+        project = self.project
+        where = project.catalog.environment("staging")
+        return ReleaseSnapshots(project.targets, where, stop=self.stop, tell=lambda _: None)
+
+    def apply(self) -> None:
+        with self.project.run("staging") as run:
+            outcome = run.apply()
+        assert outcome.exit_code == 0, [each.error for each in outcome.targets]
+
+    def take(self) -> Any:
+        (result,) = self.snapshots.take([self.database], 12)
+        return result
+
+
+@pytest.fixture
+def site(
+    tmp_path: Path,
+    ministack_account: World,
+    aws: Proxy,
+    postgres_server: EmbeddedServer,
+    new_database: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Site]:
+    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.02)
+    # What stands in for a cluster is on this machine.
+    monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr(clusters, "cluster_id", lambda _: CLUSTER)
+    with aurora(aws, postgres_server) as rds:
+        yield Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
+
+
+def documented(kind: str, number: int) -> str:
+    """Return a block of the runbook's section on Aurora."""
+    section = (
+        RUNBOOK.read_text(encoding="utf-8").partition("\n## PostgreSQL on Aurora\n")[2].partition("\n## ")[0]
+    )
+    block = section.split(f"```{kind}")[number]
+    return block.partition("\n")[2].partition("```")[0]
+
+
+def test_what_a_contract_removed_is_copied_back_as_documented_and_what_came_since_stays(site: Site) -> None:
+    before = site.sql("SELECT id, nickname FROM users ORDER BY id")
+    assert site.take().evidence(0).verdict == "good"
+    site.migration("20260101000002_no_nicknames", DROP)
+    site.apply()
+    site.sql("INSERT INTO users VALUES (101); DELETE FROM users WHERE id = 2")
+
+    restored = site.snapshots.restore(site.database, 12)
+    port = restored.copy.settings["port"]
+    assert site.sql("SELECT id, nickname FROM users ORDER BY id", port) == before
+    site.migration("20260601090000_nicknames_back", documented("sql", 1))
+    site.apply()
+    site.sql("UPDATE users SET nickname = 'written since' WHERE id = 1")
+    script = documented("sh", 1)
+    environment = {
+        "COPY": site.conninfo(port),
+        "DATABASE": site.conninfo(),
+        "PATH": f"{site.server.bin}:/usr/bin:/bin",
+    }
+    done = subprocess.run(
+        ["sh", "-euc", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    site.migration("20260601100000_nicknames_set", documented("sql", 2))
+    site.apply()
+
+    wanted = {**dict(before), 1: "written since", 101: None}
+    del wanted[2]
+    assert dict(site.sql("SELECT id, nickname FROM users")) == wanted
+    site.snapshots.drop(site.database, "r12")
+    assert [*site.rds.clusters] == [CLUSTER]
+
+
+def test_a_copy_has_the_network_of_its_database_and_one_instance_like_its_writer(site: Site) -> None:
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    made = site.rds.clusters[COPY]
+    assert (made["group"], made["subnets"], made["parameters"]) == (GROUP, SUBNETS, PARAMETERS)
+    assert [each["DBInstanceClass"] for each in site.rds.instances.values() if each["cluster"] == COPY] == [
+        "db.r7g.large"
+    ]
+    found = site.snapshots.restore(site.database, 12)
+    assert found.lost[0] == "its readers: a copy has one instance"
+    assert site.rds.asked.count("RestoreDBClusterFromSnapshot") == 1
+    assert site.rds.asked.count("CreateDBInstance") == 1
+
+
+def test_nothing_is_made_twice_where_every_answer_is_lost_once(site: Site) -> None:
+    lost = [
+        site.aws.drop(on(name, service="rds"), when="answered")
+        for name in (
+            "CreateDBClusterSnapshot",
+            "RestoreDBClusterFromSnapshot",
+            "CreateDBInstance",
+            "DeleteDBInstance",
+            "DeleteDBCluster",
+        )
+    ]
+    assert site.take().evidence(0).verdict == "good"
+    site.snapshots.restore(site.database, 12)
+    site.snapshots.drop(site.database, "r12")
+    assert [each.hits for each in lost] == [1] * 5
+    assert len(site.rds.snapshots) == 1
+    assert [*site.rds.clusters] == [CLUSTER]
+    assert len(site.rds.instances) == 2
+
+
+def test_a_drill_shows_its_figures_and_leaves_nothing(site: Site) -> None:
+    site.take()
+    site.snapshots.restore(site.database, 12, name="r12-drill")  # as one leaves it that was killed
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert [each.name for each in found.checks] == [
+        "identity",
+        "history",
+        "rows",
+        "expectation every user has an id",
+    ]
+    assert found.is_good, found.checks
+    assert found.rows == {"public.users": 100}
+    assert [*site.rds.clusters] == [CLUSTER]
+
+
+def test_a_drill_finds_a_table_that_is_empty_in_the_copy(site: Site) -> None:
+    site.sql("DELETE FROM users")
+    site.take()
+    site.sql("INSERT INTO users VALUES (1)")
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert [each.text for each in found.checks if not each.is_good] == [
+        "public.users has rows in the database, and none in the copy"
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "incompatible-restore", "deleting"])
+def test_a_snapshot_that_is_not_available_keeps_the_contract_shut(site: Site, status: str) -> None:
+    site.take()
+    site.rds.snapshots[COPY]["status"] = status
+    (found,) = site.snapshots.look([site.database], 12)
+    assert found.evidence(0).verdict == "bad"
+    assert status in found.evidence(0).text
+    with pytest.raises(Refused, match="cannot be restored"):
+        site.snapshots.restore(site.database, 12)
+
+
+def test_a_cluster_that_is_busy_is_waited_for_and_one_that_is_stopped_is_named(site: Site) -> None:
+    site.rds.clusters[CLUSTER]["status"] = "stopped"
+    result = site.take()
+    assert isinstance(result.error, Refused)
+    assert "is stopped" in result.error.what
+    site.rds.clusters[CLUSTER]["status"] = "backing-up"
+    looks: list[str] = []
+
+    def free(call: Any) -> bool:
+        looks.append(call.operation)
+        if len(looks) > 8:
+            site.rds.clusters[CLUSTER]["status"] = "available"
+        return False
+
+    site.aws.drop(free)
+    assert site.take().evidence(0).verdict == "good"
+
+
+def test_quotas_are_named(site: Site) -> None:
+    site.rds.most_snapshots = 0
+    assert "SnapshotQuotaExceeded" in site.take().error.because
+    site.rds.most_snapshots, site.rds.most_clusters = 100, 1
+    site.take()
+    with pytest.raises(Refused) as caught:
+        site.snapshots.restore(site.database, 12)
+    assert "DBClusterQuotaExceeded" in caught.value.because
+
+
+def test_what_has_our_name_and_not_our_tags_is_neither_taken_for_ours_nor_touched(site: Site) -> None:
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    site.rds.clusters[COPY]["tags"] = {}
+    site.rds.instances[COPY]["tags"] = {}
+    site.rds.snapshots[COPY]["tags"] = {}
+    before = list(site.rds.asked)
+    for attempt in (
+        lambda: site.snapshots.drop(site.database, "r12"),
+        lambda: site.snapshots.restore(site.database, 12),
+    ):
+        with pytest.raises(Refused):
+            attempt()
+    assert isinstance(site.take().error, Refused)
+    assert site.snapshots.delete([site.database], 12)[0].snapshot is None
+    assert site.rds.asked == before
+
+
+@pytest.mark.parametrize(
+    ("host", "cluster"),
+    [
+        ("shop-user.cluster-c3v8.eu-central-1.rds.amazonaws.com", "shop-user"),
+        ("shop-user.cluster-ro-c3v8.eu-central-1.rds.amazonaws.com", ""),
+        ("reports.cluster-custom-c3v8.eu-central-1.rds.amazonaws.com", ""),
+        ("shop-user.c3v8.eu-central-1.rds.amazonaws.com", ""),
+    ],
+)
+def test_a_cluster_is_known_by_its_own_endpoint_alone(host: str, cluster: str) -> None:
+    address = Address(host=host, user="u", name="n")
+    if cluster:
+        assert clusters.cluster_id(address) == cluster
+    else:
+        with pytest.raises(TakenElsewhere):
+            clusters.cluster_id(address)
+
+
+def test_in_the_sandbox_a_snapshot_is_a_database_beside_the_database(
+    site: Site, postgres_server: EmbeddedServer
+) -> None:
+    environ = {name: value for name, value in site.environ.items() if name.startswith("AWS_")}
+    running = {"user/postgres": postgres_server.settings_of(site.name)}
+    project = Project.open(site.root, environ={**environ, "AWS_ENDPOINT_URL": ""}, running=running)
+    kept = ReleaseSnapshots(
+        project.targets, project.catalog.environment("sandbox"), stop=site.stop, tell=lambda _: None
+    )
+    try:
+        (taken,) = kept.take([site.database], 12)
+        assert taken.evidence(0).verdict == "good", taken
+        site.sql("ALTER TABLE users DROP COLUMN nickname")
+        copy = kept.restore(site.database, 12).copy
+        with psycopg.connect(**postgres_server.dsn(copy.settings["name"])) as connection:  # type: ignore[arg-type]
+            assert connection.execute("SELECT count(nickname) FROM users").fetchone() == (100,)
+        (listed,) = kept.listed([site.database])
+        assert [each.name for each in listed.copies] == ["r12"]
+        kept.drop(site.database, "r12")
+        assert kept.delete([site.database], 12)[0].snapshot is not None
+        with psycopg.connect(site.conninfo()):
+            (busy,) = kept.take([site.database], 13)
+        assert isinstance(busy.error, SeedbedError)
+        assert "while there are connections" in busy.error.what
+    finally:
+        for end in ("s12-1", "s13-1", "r12"):
+            postgres_server.drop_database(f"{site.name}.{end}")

@@ -13,11 +13,14 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 from seedbed.engines.opensearch.prefix.names import prefix_of
 
 if TYPE_CHECKING:
+    from seedbed.aws.cloud import Cloud
     from seedbed.engines.sharing import SharedServer
+    from seedbed.engines.snapshots import Snapshots
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
     from seedbed.model.ownership import Mention, Named
     from seedbed.model.secret import Secret
+    from seedbed.model.target import Target
 
 _TEMPLATE = """\
 # {summary}
@@ -106,6 +109,11 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.rules.sharing import sharing_hazards
 
         return sharing_hazards(migration)
+
+    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+        del cloud  # the cluster itself writes to its repository
+        reached: AbstractContextManager[Snapshots] = self._part("snapshots.repository", "snapshots")(target)
+        return reached
 
     def new_file(self, suffix: str, directory: PurePath, files: Sequence[MigrationFile]) -> tuple[str, str]:
         if suffix != ".http":

@@ -24,6 +24,25 @@ soak = "0s"
 SLOW = "SELECT pg_sleep(1.5);"
 
 
+HOOKED = """
+[release]
+approvals = {expand = 0, contract = 0}
+soak = "1h"
+[release.code]
+run = ["./deploy.sh", "up"]
+back = ["./deploy.sh", "down"]
+[[expectations]]
+name = "every user has a display name"
+database = "user/postgres"
+query = "SELECT id FROM users WHERE display IS NULL"
+"""
+DEPLOY = """#!/bin/sh
+echo "$1 $SEEDBED_RELEASE $SEEDBED_ENVIRONMENT $SEEDBED_COMMIT $SEEDBED_IMAGE_API" >> "$TOLD"
+[ -f "$TOLD.slow" ] && sleep 30
+[ ! -f "$TOLD.broken" ]
+"""
+
+
 def write_users(files: ProjectFiles, more: str = RELEASE) -> None:
     files.manifest(["user"], more)
     files.migration(
@@ -79,6 +98,7 @@ def site(
     return Users(tmp_path, postgres_server, new_database())
 
 
+@pytest.mark.slow
 def test_a_release_waits_at_each_gate_and_comes_to_its_end(site: Users) -> None:
     digest = site.release.digest[:12]
     again = site.open()
@@ -167,6 +187,7 @@ def test_a_bundle_that_was_changed_is_refused_before_anything_happens(site: User
     assert site.columns == []
 
 
+@pytest.mark.slow
 def test_a_release_is_taken_back_before_its_contract(site: Users) -> None:
     site.approve(StepName.CODE)
     assert site.next("--through", "migrate").code == 0
@@ -176,3 +197,59 @@ def test_a_release_is_taken_back_before_its_contract(site: Users) -> None:
     assert site.columns == []
     assert site.release.state == "returned"
     assert site.run("release", "back", "-e", ENV, "1").code == 3
+
+
+@pytest.mark.slow
+def test_new_code_is_brought_by_a_program_and_soaks(
+    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+) -> None:
+    write_users(ProjectFiles(tmp_path), HOOKED)
+    (tmp_path / "deploy.sh").write_text(DEPLOY)
+    site = Users(tmp_path, postgres_server, new_database())
+    told = tmp_path / "told"
+    site.env = {**site.env, "TOLD": str(told)}
+    site.build(images={"api": f"sha256:{'a' * 64}"})
+    assert site.open().code == 0
+
+    (tmp_path / "told.slow").touch()
+    running = site.start("release", "next", "-e", ENV)
+    wait_until(told.exists, "the program is called")
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert (running.returncode, "stopped" in said) == (130, True), said
+    assert site.release.step(StepName.CODE).because == "stopped by Ctrl-C"
+    (tmp_path / "told.slow").unlink()
+
+    (tmp_path / "told.broken").touch()
+    broken = site.next()
+    assert (broken.code, "ended with exit code 1" in broken.err) == (7, True), broken.everything
+    assert (site.states()["code"], site.columns) == ("failed", ["display", "id", "name"])
+    (tmp_path / "told.broken").unlink()
+
+    assert site.next("--through", "migrate").code == 0
+    line = f"up 1 prod {'c' * 40} sha256:{'a' * 64}"
+    assert told.read_text().splitlines() == [line, line, line]
+    with connected(site.server, site.database) as connection:
+        connection.execute("INSERT INTO users VALUES (8, 'Ben')")
+        found = site.next()
+        assert (found.code, site.states()["verify"]) == (6, "failed"), found.everything
+        connection.execute("UPDATE users SET display = name")
+    soaks = site.next()
+    assert (soaks.code, "soaks until" in soaks.err) == (6, True), soaks.everything
+    assert (site.states()["verify"], site.states()["soak"]) == ("done", "waiting")
+
+    back = site.run("release", "back", "-e", ENV, "--keep-migrations")
+    assert back.code == 0, back.everything
+    assert told.read_text().splitlines()[3:] == [line.replace("up", "down")]
+    assert (site.release.state, site.columns) == ("returned", ["display", "id", "name"])
+
+
+def test_after_its_contract_a_release_is_not_taken_back(site: Users) -> None:
+    site.approve(StepName.CODE)
+    site.approve(StepName.CONTRACT, reason="no reader since May")
+    assert site.next("--through", "contract").code == 0
+    refused = site.run("release", "back", "-e", ENV)
+    assert (refused.code, "from a snapshot alone" in refused.err) == (3, True), refused.everything
+    assert site.columns == ["display", "id"]
+    assert site.run("release", "abandon", "-e", ENV, "--because", "enough").code == 0
+    assert site.release.state == "abandoned"

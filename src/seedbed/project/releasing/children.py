@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -46,7 +47,12 @@ class _Signalled:
     def interrupt(self) -> None:
         if not self._is_told and self._process.poll() is None:
             self._is_told = True
-            self._process.send_signal(_SIGNALS.get(self._stop.code or ExitCode.INTERRUPTED, signal.SIGINT))
+            with suppress(
+                ProcessLookupError, PermissionError
+            ):  # a shell waits for what it called: that gets it, too
+                os.killpg(
+                    self._process.pid, _SIGNALS.get(self._stop.code or ExitCode.INTERRUPTED, signal.SIGINT)
+                )
 
 
 def run(

@@ -309,7 +309,7 @@ def _of(known: tuple[Release, Facts]) -> tuple[Release, StepName, Facts]:
             "wait",
             "not ours",
         ),
-        ({"verify": None}, "verify", "policy", "more than 24 h ago"),
+        ({"verify": None}, "verify", "wait", "more than 24 h ago"),
         ({"verify": Evidence(VERIFY, "bad", "3 orphans", READY)}, "verify", "policy", "3 orphans"),
         (
             {"verify": Evidence(VERIFY, "good", "ok", READY, since=T0 + 60)},
@@ -385,6 +385,28 @@ def test_what_was_verified_and_kept_too_long_ago_is_done_again_one_after_the_oth
     verified = replace(known, evidence=[*known.evidence, good(VERIFY, READY - 1)])
     assert worn_out(release, verified) is StepName.SNAPSHOT
     assert worn_out(*ready()) is None
+
+
+def test_nothing_is_done_again_while_something_else_is_waited_for() -> None:
+    release, known = ready(snapshot=None, verify=None)
+    assert worn_out(release, replace(known, approvals=())) is None
+    assert worn_out(release, replace(known, evidence=())) is None, "readers are not known"
+    frozen = replace(known.rules, freezes=(DatedFreeze("f", date(2026, 12, 1), date(2026, 12, 1), UTC),))
+    assert worn_out(release, replace(known, rules=frozen)) is None
+
+
+def test_what_is_unknown_is_not_asked_again_and_again() -> None:
+    release, known = ready(snapshot=Evidence(SNAPSHOT, "unknown", "not ours", READY, about=USER))
+    assert closed(release, CONTRACT, known) == ["snapshot"]
+    assert worn_out(release, known) is None
+
+
+def test_what_was_done_again_just_now_is_not_done_once_more() -> None:
+    gone = Evidence(SNAPSHOT, "bad", "it is gone", READY, about=USER)
+    release, known = ready(snapshot=gone)
+    assert worn_out(release, known) is StepName.SNAPSHOT
+    assert worn_out(with_step(release, StepName.SNAPSHOT, ended=READY - 60), known) is None
+    assert worn_out(with_step(release, StepName.SNAPSHOT, ended=READY - 61), known) is StepName.SNAPSHOT
 
 
 def test_nothing_is_done_again_before_the_contract_or_once_it_has_begun() -> None:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.stacks import StackPlanEntry
-from seedbed.errors import Busy, GateClosed, LeaseLost, Refused
+from seedbed.errors import Busy, GateClosed, LeaseLost, Refused, hint_text
 from seedbed.model.deployment import Change, ResourceChange, StackPlan
 from seedbed.model.migration import Direction, Migration, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
-from seedbed.model.release import SNAPSHOT, VERIFY, ReleaseState, StepName
+from seedbed.model.release import NEW_CODE, SNAPSHOT, VERIFY, Gate, ReleaseState, StepName
 from seedbed.model.resource import Replacement, ResourceAction
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.planning.opening import contracted, may_open, steps_of, works
@@ -117,7 +117,8 @@ def test_a_step_that_failed_is_taken_again_behind_what_was_carried_out() -> None
 
 
 def test_evidence_that_grew_old_is_gathered_again_and_the_old_one_stays() -> None:
-    release, late = done_until(CONTRACT), facts(T0 + 40 * HOUR, verify_max_age=24 * HOUR)
+    release, now = done_until(CONTRACT), T0 + 40 * HOUR
+    late = facts(now, verify_max_age=24 * HOUR, rules=replace(lenient(), snapshot_max_age=24 * HOUR))
     first = again(release, late)
     assert first is not None
     assert first.step(StepName.VERIFY).state == "waiting"
@@ -172,6 +173,17 @@ def test_choices_say_what_can_be_done_and_what_cannot() -> None:
     assert (found["next"].what, found["next"].because) == ("take contract again", "")
     assert "comes back from a snapshot alone" in found["back"].because
     assert choices(end(a_release(), "abandoned", ANA, NOW), OPEN) == ()
+
+
+def test_who_says_that_the_new_code_is_everywhere_is_told_how() -> None:
+    release = done_until(CODE)
+    waits: dict[StepName, list[Gate]] = {each: [] for each in StepName} | {
+        CODE: [Gate(name=NEW_CODE, is_open=False, because="it is not said yet")]
+    }
+    found = {each.what: each for each in choices(release, OPEN, waits)}
+    assert found["take code"].because == "new code: it is not said yet"
+    said = hint_text(found["say that the new code is everywhere"].hint, "prod", "")
+    assert said == f"seedbed release approve -e prod 12 --step code --digest {release.digest[:12]}"
 
 
 # --- steps of a new release

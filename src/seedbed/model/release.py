@@ -177,6 +177,9 @@ class Gate(Struct, frozen=True, kw_only=True):
     try_: str = ""
 
 
+NEW_CODE = "new code"  # the gate that a person opens by saying that it is everywhere
+
+
 class Choice(Struct, frozen=True, kw_only=True):
     """What can be done with a release now. `verb`: the command of `seedbed release`; `what`: what comes of it.
 

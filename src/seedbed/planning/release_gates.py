@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from msgspec import Struct
 
@@ -24,6 +25,8 @@ from seedbed.model.release import (
 from seedbed.model.release_rules import GATED, ReleaseRules, frozen
 from seedbed.planning.people import distinct, named, same_person, shown
 from seedbed.support.phrases import count, duration, listed, moment
+
+_RENEWED = 60.0  # seconds
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -61,7 +64,7 @@ def require_open(release: Release, name: StepName, found: Sequence[Gate]) -> Non
     raise (Refused if forbidden else GateClosed)(
         f"{name} of release {release.number} of {release.environment} "
         + ("is refused" if forbidden else "waits"),
-        because="\n           ".join(f"{each.name}: {each.because}" for each in forbidden or closed),
+        because="\n".join(f"{each.name}: {each.because}" for each in forbidden or closed),
         try_=next((each.try_ for each in forbidden or closed if each.try_), ""),
     )
 
@@ -294,26 +297,29 @@ def _accepted(name: str, because: str, release: Release, facts: Facts) -> Gate:
 
 def _kept(release: Release, facts: Facts) -> Gate:
     """Closed unless each database that the contract changes has a snapshot: good, young, and of all its data."""
+    because, unknown = _lacking(release, facts)
+    if because:
+        return Gate(name="snapshot", is_open=False, because=because, try_=_renewed(release))
+    if unknown:
+        return _accepted("snapshot", _texts(unknown), release, facts)
+    found = latest(_all(release, facts), SNAPSHOT)
+    said = _texts([found.get(each) or found[""] for each in facts.contracted])
+    return Gate(name="snapshot", is_open=True, because=said)
+
+
+def _lacking(release: Release, facts: Facts) -> tuple[str, list[Evidence]]:
+    """Return why another snapshot is needed, empty where none is, and of which databases there can be none."""
     found = latest(_all(release, facts), SNAPSHOT)
     unknown: list[Evidence] = []
     for database in facts.contracted:
         each = found.get(database) or found.get("")
         if each is None:
-            because = f"there is no snapshot of {database}"
-        elif each.verdict == "unknown":
+            return f"there is no snapshot of {database}", unknown
+        if each.verdict == "unknown":
             unknown.append(each)
-            continue
-        else:
-            because = _worn(each, release, facts) if each.verdict == "good" else each.text
-        if because:
-            return Gate(name="snapshot", is_open=False, because=because, try_=_renewed(release))
-    if unknown:
-        return _accepted("snapshot", _texts(unknown), release, facts)
-    return Gate(
-        name="snapshot",
-        is_open=True,
-        because=_texts([found.get(each) or found[""] for each in facts.contracted]),
-    )
+        elif because := _worn(each, release, facts) if each.verdict == "good" else each.text:
+            return because, unknown
+    return "", unknown
 
 
 def _worn(each: Evidence, release: Release, facts: Facts) -> str:
@@ -328,6 +334,7 @@ def _worn(each: Evidence, release: Release, facts: Facts) -> str:
 
 def _verified(release: Release, facts: Facts) -> Gate:
     found = latest(_all(release, facts), VERIFY).get("")
+    kind: Literal["wait", "policy"] = "policy"
     if found is None:
         because = "nothing was verified"
     elif found.verdict != "good":
@@ -336,9 +343,16 @@ def _verified(release: Release, facts: Facts) -> Gate:
         because = f"it was verified {_at(found.holds_from)}, and changed until {_at(_changed(release))}"
     elif facts.verify_max_age and facts.now - found.holds_from > facts.verify_max_age:
         because = f"it was verified {_at(found.holds_from)}, more than {_age(facts.verify_max_age)} ago"
+        kind = "wait"
     else:
         return Gate(name="verify", is_open=True, because=found.text)
-    return Gate(name="verify", is_open=False, because=because, kind="policy", try_=_renewed(release))
+    return Gate(
+        name="verify",
+        is_open=False,
+        because=because,
+        kind=kind,
+        try_=_renewed(release),
+    )
 
 
 def _renewed(release: Release) -> Hint:
@@ -348,24 +362,24 @@ def _renewed(release: Release) -> Hint:
 def worn_out(release: Release, facts: Facts) -> StepName | None:
     """Return the step whose evidence the contract does not take any more, and which has to be taken again: or None.
 
-    Evidence grows old while approvals are waited for, or a freeze ends.
+    Evidence grows old while approvals are waited for, or a freeze ends: it is gathered again once nothing else is
+    waited for, and not twice within a minute.
     """
     contract = release.step(StepName.CONTRACT)
     if release.current is not contract or contract.began:
         return None
-    closed = {each.name for each in _before_contract(release, facts) if not each.is_open}
-    for gate, name in (("verify", StepName.VERIFY), ("snapshot", StepName.SNAPSHOT)):
-        if gate in closed and release.step(name).state == "done" and _helps(release, facts, gate):
+    closed = {each.name for each in gates(release, StepName.CONTRACT, facts) if not each.is_open}
+    if closed - {"verify", "snapshot"}:
+        return None
+    worn = {
+        StepName.VERIFY: "verify" in closed,
+        StepName.SNAPSHOT: "snapshot" in closed and bool(_lacking(release, facts)[0]),
+    }
+    for name, is_worn in worn.items():
+        step = release.step(name)
+        if is_worn and step.state == "done" and facts.now - step.ended > _RENEWED:
             return name
     return None
-
-
-def _helps(release: Release, facts: Facts, gate: str) -> bool:
-    """Return whether to take a step again could open its gate: what takes no snapshots takes none the second time."""
-    if gate != SNAPSHOT:
-        return True
-    found = latest(_all(release, facts), SNAPSHOT)
-    return any(each is None or each.verdict != "unknown" for each in map(found.get, facts.contracted))
 
 
 def latest(evidence: Sequence[Evidence], kind: str) -> Mapping[str, Evidence]:

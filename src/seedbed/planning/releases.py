@@ -5,12 +5,22 @@ Pure: each function returns the next revision, which the store takes only if nob
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from seedbed.errors import Busy, Hint, LeaseLost, Refused, call
-from seedbed.model.release import Choice, Evidence, Identity, Release, ReleaseState, Step, StepName
+from seedbed.model.release import (
+    NEW_CODE,
+    Choice,
+    Evidence,
+    Gate,
+    Identity,
+    Release,
+    ReleaseState,
+    Step,
+    StepName,
+)
 from seedbed.planning.people import shown
 from seedbed.planning.release_gates import Facts, approve_hint, gates, require_open, worn_out
 from seedbed.support.phrases import duration
@@ -152,24 +162,27 @@ def _cannot_end(release: Release, state: ReleaseState) -> str:
     return ""
 
 
-def choices(release: Release, facts: Facts) -> tuple[Choice, ...]:
-    """Return what can be done with a release now; what cannot be done says why."""
-    return tuple(_choices(release, facts))
-
-
-def _choices(release: Release, facts: Facts) -> Iterator[Choice]:
+def choices(
+    release: Release, facts: Facts, found: Mapping[StepName, Sequence[Gate]] | None = None
+) -> tuple[Choice, ...]:
+    """Return what can be done with a release now; what cannot be done says why. `found`: all gates, by step."""
     if release.state != "open":
-        return
+        return ()
+    found = found or {each.name: gates(release, each.name, facts) for each in release.steps}
+    return tuple(_choices(release, facts, found))
+
+
+def _choices(release: Release, facts: Facts, found: Mapping[StepName, Sequence[Gate]]) -> Iterator[Choice]:
     current = release.current
     if current is not None:
-        closed = [each for each in gates(release, current.name, facts) if not each.is_open]
+        closed = [each for each in found[current.name] if not each.is_open]
         because = "; ".join(f"{each.name}: {each.because}" for each in closed)
         if current.state == "running" and not is_silent(current, facts.now):
             because = f"{shown(current.by) if current.by else 'somebody'} takes it now"
         what = f"take {current.name}{' again' if current.began else ''}"
         hint = Hint(call("release next", str(release.number)))
         yield Choice(verb="next", what=what, hint=hint, because=because)
-        yield from _approvals(release, facts)
+        yield from _approvals(release, facts, found)
     busy = ""
     if current is not None and current.state == "running" and not is_silent(current, facts.now):
         busy = f"{current.name} is being taken"
@@ -181,10 +194,14 @@ def _choices(release: Release, facts: Facts) -> Iterator[Choice]:
     yield Choice(verb="abandon", what="end it here, and leave everything as it is", hint=hint, because=busy)
 
 
-def _approvals(release: Release, facts: Facts) -> Iterator[Choice]:
+def _approvals(release: Release, facts: Facts, found: Mapping[StepName, Sequence[Gate]]) -> Iterator[Choice]:
     """Yield the steps that wait for approval: those of later ones may be given ahead."""
     for step in release.steps:
-        closed = {each.name for each in gates(release, step.name, facts) if not each.is_open}
+        closed = {each.name for each in found[step.name] if not each.is_open}
+        if NEW_CODE in closed:
+            what = "say that the new code is everywhere"
+            yield Choice(verb="approve", what=what, hint=approve_hint(release, step.name))
+            continue
         is_unknown = step is release.current and bool(closed & {"readers", "snapshot"})
         if "approvals" in closed and step.state != "running":
             hint = approve_hint(release, step.name)

@@ -28,6 +28,6 @@ def document(
         command,
         gates=found if is_open else {},
         approvals=judged(release, facts),
-        choices=choices(release, facts),
+        choices=choices(release, facts, found),
         opens_at=opens_at(found[current.name]) if is_open and current else 0.0,
     )

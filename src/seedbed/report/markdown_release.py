@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from seedbed.documents.release import ReleaseDocument, ReleaseStepEntry
 from seedbed.report.markdown import code, table_row
 from seedbed.report.styles import Lines, line
-from seedbed.report.text.release import SIGNS, opens_words, state_words, waits_for, when, where_it_stands
+from seedbed.report.text.release import (
+    SIGNS,
+    evidence_words,
+    opens_words,
+    state_words,
+    waits_for,
+    when,
+    where_it_stands,
+)
 from seedbed.support.phrases import moment
 
 
@@ -37,7 +45,7 @@ def _step(step: ReleaseStepEntry, release: ReleaseDocument) -> str:
         step.name,
         state_words(step),
         code(when(step)) if when(step) else "",
-        "<br>".join(code(f"{each.kind}: {each.text}") for each in step.evidence),
+        "<br>".join(code(evidence_words(each)) for each in step.evidence),
         "<br>".join(map(code, waits)),
     )
 

@@ -26,7 +26,17 @@ from seedbed.errors import (
     exit_code,
 )
 from seedbed.execution.stopping import Stop
-from seedbed.model.release import CODE, VERIFY, Approval, Evidence, Gate, Identity, Release, StepName
+from seedbed.model.release import (
+    CODE,
+    NEW_CODE,
+    VERIFY,
+    Approval,
+    Evidence,
+    Gate,
+    Identity,
+    Release,
+    StepName,
+)
 from seedbed.planning.people import named
 from seedbed.planning.release_gates import Facts
 from seedbed.project.releasing import commands, looking
@@ -273,7 +283,7 @@ def manual_gate(release: Release, facts: Facts) -> tuple[Gate, ...]:
         return ()
     who = said(release, facts)
     because = f"{named(who)} says so" if who else "it is not said yet that the new code is everywhere"
-    return (Gate(name="new code", is_open=bool(who), because=because),)
+    return (Gate(name=NEW_CODE, is_open=bool(who), because=because),)
 
 
 def require_said(release: Release, facts: Facts) -> None:

@@ -44,7 +44,8 @@ def release_text(release: ReleaseDocument) -> Lines:
     page += [Table(tuple(rows), indent=2), line()]
     if release.approvals:
         page += [line("approvals"), Table(tuple(map(_approval, release.approvals)), indent=2), line()]
-    return [*page, *_what_next(release)]
+    page += _what_next(release)
+    return page[:-1] if page[-1] == line() else page
 
 
 def releases_text(document: ReleasesDocument) -> Lines:
@@ -100,7 +101,7 @@ def _step(step: ReleaseStepEntry, release: ReleaseDocument) -> Iterator[Row | Li
     sign, style = SIGNS[step.state]
     yield row((sign, style), (step.name, Style.BOLD), (state_words(step), style), (when(step), Style.DIM))
     for each in step.evidence:
-        yield note(_evidence(each), _VERDICTS[each.verdict])
+        yield note(evidence_words(each), _VERDICTS[each.verdict])
     if step.state == "skipped":
         yield note(step.because)
     for words in waits_for(step, release):
@@ -122,8 +123,9 @@ def when(step: ReleaseStepEntry) -> str:
     return f"{moment(at)}{took}" + (f" by {step.by}" if step.by else "")
 
 
-def _evidence(each: EvidenceEntry) -> str:
-    return f"{each.kind}: {each.text}"
+def evidence_words(each: EvidenceEntry) -> str:
+    """Return what was found, behind what kind it is of; a command's own line begins with its name."""
+    return each.text if each.text.startswith(f"{each.kind}:") else f"{each.kind}: {each.text}"
 
 
 def _approval(each: ApprovalEntry) -> Row:

@@ -622,6 +622,11 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test --release 1", "error", 2),
     ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
+    "env down": [
+        Case("sandbox", "down", 0),
+        Case("dev-test --yes", "down", 0, "stacks"),
+        Case("prod", "error", 3),
+    ],
     "env up": [
         Case("sandbox", "connections", 0, "no_daemons"),
         Case("dev-test", "up", 0, "seed_files"),

@@ -96,6 +96,7 @@ def examples() -> dict[str, Document]:
         CollectionDocument.of(samples.collected()[3:5], (), most=5, dry_run=False, command="env gc"),
         ConnectionsDocument.of("sandbox", samples.connections(), "env up"),
         UpDocument.of(samples.arrival(), "env up"),
+        samples.gone(),
         SharesDocument.of("shared-dev", samples.shares(), "share make"),
         SnapshotsDocument.of(
             "prod",

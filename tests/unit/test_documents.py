@@ -19,6 +19,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document, redacted, text
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.going_down import DownDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.inventory import CollectionDocument
@@ -35,6 +36,7 @@ from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
+from seedbed.errors import ExitCode
 from seedbed.model.event import (
     KINDS,
     AnyEvent,
@@ -101,6 +103,9 @@ EVERY: list[Document] = [
     LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
     LifetimeDocument.of("dev-ben", EnvironmentRecord(name="dev-ben", keep=True), 0.0, "env keep"),
     UpDocument.of(samples.arrival(), "env up"),
+    samples.gone(),
+    samples.gone(ExitCode.PARTIAL),
+    DownDocument.of_sandbox("sandbox", ["user/x"], ["ai/x"], "env down"),
     SharesDocument.of("shared-dev", samples.shares(), "share make"),
     SharesDocument.of("shared-dev", [], "share list"),
     SnapshotsDocument.of(

@@ -25,7 +25,7 @@ from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDoc
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
-from seedbed.errors import LeaseLost, Location, SeedbedError, UsageError
+from seedbed.errors import ExitCode, LeaseLost, Location, SeedbedError, UsageError
 from seedbed.model.deployment import Change, Deployment
 from seedbed.model.event import Event, failure
 from seedbed.model.lifetime import EnvironmentRecord
@@ -54,6 +54,7 @@ from seedbed.report.text.deployment import deployment_text
 from seedbed.report.text.doctor import doctor_text
 from seedbed.report.text.environments import connections_text, environments_text
 from seedbed.report.text.errors import error_text
+from seedbed.report.text.going_down import down_text
 from seedbed.report.text.image import image_text
 from seedbed.report.text.init import init_text
 from seedbed.report.text.inventory import collection_text
@@ -222,6 +223,8 @@ PAGES: dict[str, Page] = {
         )
     ),
     "shares_none": shares_text(SharesDocument.of("shared-dev", [], "share list")),
+    "down": down_text(samples.gone()),
+    "down_in_part": down_text(samples.gone(ExitCode.PARTIAL)),
     "up": up_text(UpDocument.of(samples.arrived(), "env up")),
     "up_stopped": up_text(UpDocument.of(samples.stopped_on_the_way(), "env up")),
     "connections": connections_text(ConnectionsDocument.of("sandbox", samples.connections(), "env up")),

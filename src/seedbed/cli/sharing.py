@@ -12,7 +12,7 @@ from seedbed.errors import SeedbedError, UsageError
 
 if TYPE_CHECKING:
     from seedbed.cli.context import CommandContext
-    from seedbed.documents.sharing import SharesDocument
+    from seedbed.documents.sharing import ShareEntry, SharesDocument
     from seedbed.execution.stopping import Stop
     from seedbed.model.coming_up import Filled
     from seedbed.model.environment import Environment
@@ -108,17 +108,20 @@ def _part(context: CommandContext, database: str) -> str:
     return f"{database}@{whole[:16]}"
 
 
-def drop(context: CommandContext, environment: Environment, stop: Stop) -> tuple[SeedbedError, ...]:
-    """Have all dropped that `environment` has on the servers of its base, say what that was, and return what failed."""
+def drop(
+    context: CommandContext, environment: Environment, stop: Stop
+) -> tuple[tuple[ShareEntry, ...], tuple[SeedbedError, ...]]:
+    """Have all dropped that `environment` has on the servers of its base, say and return what that was, and errors."""
     if not environment.base or not _has_records(context, environment):
-        return ()
+        return (), ()
     filled, document = _carried(context, environment, "share drop", (), stop)
-    for each in document.shares if document else ():
+    shares = document.shares if document else ()
+    for each in shares:
         if not each.error:
             context.out.log(f"{each.database}  {each.what or 'nothing was there'}")
     if document and document.changed:
         context.mark_changed()
-    return filled.errors
+    return shares, filled.errors
 
 
 def forget(context: CommandContext, environment: Environment) -> None:

@@ -18,6 +18,7 @@ from seedbed.documents.doctor import DoctorDocument
 from seedbed.documents.document import Document
 from seedbed.documents.environments import ConnectionsDocument, EnvironmentsDocument
 from seedbed.documents.errors import ErrorDocument
+from seedbed.documents.going_down import DownDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.init import InitDocument
 from seedbed.documents.inventory import CollectionDocument
@@ -48,6 +49,7 @@ _TYPES: tuple[type[Document], ...] = (
     CostDocument,
     LifetimeDocument,
     UpDocument,
+    DownDocument,
     CollectionDocument,
     SharesDocument,
     SnapshotsDocument,

@@ -12,6 +12,8 @@ from seedbed.errors import ExitCode, Refused, SeedbedError, UsageError
 
 if TYPE_CHECKING:
     from seedbed.model.environment import Environment
+    from seedbed.model.outcome import Outcome
+    from seedbed.project import Run
 
 
 @click.command("destroy")
@@ -36,6 +38,23 @@ def command(
     seedbed destroy -e sandbox -s courses --yes
     seedbed destroy -e dev-ana --callers
     """
+    run, outcome, _ = destroyed(context, env, services, callers=callers, yes=yes, wait=wait)
+    context.finish(run, outcome)
+
+
+def destroyed(
+    context: CommandContext,
+    env: str,
+    services: tuple[str, ...] = (),
+    *,
+    callers: bool = False,
+    yes: bool,
+    wait: float,
+) -> tuple[Run, Outcome, str]:
+    """Delete the stacks of `env`; return the run that did, how it ended, and the name of the stack that stays.
+
+    Raises what `deploying.plan_destroy` does, and Abort for another answer than its name.
+    """
     from seedbed.cli.turns import turn
     from seedbed.model.environment import require_ephemeral
     from seedbed.project import deploying
@@ -57,7 +76,7 @@ def command(
         _forget(context, environment)
     if plan.stays:
         context.out.log(stays_text(env, plan.stays))
-    context.finish(run, outcome)
+    return run, outcome, plan.stays
 
 
 def _forget(context: CommandContext, environment: Environment) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +12,7 @@ from seedbed.cli.commands.env_cost import command as cost
 from seedbed.cli.commands.env_gc import command as gc
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.cli.lifetimes import extend, keep, touch
-from seedbed.errors import ExitCode, Hint, SeedbedError, UsageError, call, exit_code, hint_text
+from seedbed.errors import Hint, SeedbedError, UsageError, call, exit_code, hint_text
 from seedbed.model.environment import SANDBOX, require_ephemeral
 
 if TYPE_CHECKING:
@@ -131,6 +130,7 @@ def _require_no_base(environment: Environment) -> None:
 @command.command("down", short_help="Stop an environment.")
 @click.argument("name", shell_complete=options.known("environments"))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before deleting stacks.")
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def down(context: CommandContext, name: str, yes: bool) -> None:
     """Stop NAME: the sandbox's servers, whose data stays; elsewhere delete the stacks, if it is ephemeral.
@@ -138,14 +138,19 @@ def down(context: CommandContext, name: str, yes: bool) -> None:
     \b
     seedbed env down sandbox
     seedbed env down dev-ana
+    seedbed env down dev-ana --yes --json
     """
+    from seedbed.documents.going_down import DownDocument
+    from seedbed.report.text.going_down import down_text
+
     context.environment = name
     environment = context.catalog.environment(name)
     if environment.is_sandbox:
-        _down_sandbox(context)
+        released, busy = context.project.sandbox.stop_daemons()
+        context.show(DownDocument.of_sandbox(name, released, busy, context.command), down_text)
     else:
         require_ephemeral(environment, "destroy")
-        _down(context, environment, yes=yes)
+        _take_down(context, environment, yes=yes)
 
 
 @command.command("list", short_help="List environments: declared, there, and left behind.")
@@ -241,47 +246,26 @@ def _as_file(context: CommandContext, document: ConnectionsDocument, form: str) 
     context.out.result(text)
 
 
-def _down_sandbox(context: CommandContext) -> None:
-    released, busy = context.project.sandbox.stop_daemons()
-    if released:
-        context.out.result(f"stopped; the data is kept: {', '.join(released)}")
-    else:
-        context.out.result("no server of the sandbox was running")
-    if busy:
-        context.out.result(f"still used by another command: {', '.join(busy)}")
-
-
-def _down(context: CommandContext, environment: Environment, *, yes: bool) -> None:
+def _take_down(context: CommandContext, environment: Environment, *, yes: bool) -> None:
+    """Delete the stacks, then what lies on the servers of the base, once nothing of its own uses that any more."""
+    from seedbed.cli import sharing
+    from seedbed.cli.commands.destroy import destroyed
     from seedbed.cli.turns import end_shares, turn
+    from seedbed.deployment.request import A_DAY
+    from seedbed.documents.going_down import DownDocument
+    from seedbed.execution.stopping import Stop
+    from seedbed.report.text.going_down import down_text
 
     with turn(context, environment, "down"):
         if environment.base:
             end_shares(context, environment)
-        _go_on_with(context, "destroy", env=environment.name, yes=yes)
-        _drop_shares(context, environment)
-
-
-def _drop_shares(context: CommandContext, environment: Environment) -> None:
-    """Drop what the environment has on the servers of its base, once nothing of its own uses that any more."""
-    from seedbed.cli import sharing
-    from seedbed.execution.stopping import Stop
-
-    failed = sharing.drop(context, environment, Stop())
-    for each in failed:
-        context.fail(each)
-    if not failed:
-        sharing.forget(context, environment)
-    context.leave(exit_code(failed, changed=context.is_changed))
-
-
-def _go_on_with(context: CommandContext, name: str, **given: Any) -> None:
-    """Run another command as it is; one that does not end well ends this one: with its exit code, or 5 where a command
-    before it has changed something.
-    """
-    context.out.log(f"\n== {name}")
-    other = import_module(f"seedbed.cli.commands.{name}").command
-    try:
-        click.get_current_context().invoke(other, **given)
-    except click.exceptions.Exit as ended:
-        if ended.exit_code:
-            context.leave(exit_code([ExitCode(ended.exit_code)], changed=context.is_changed))
+        _, outcome, stays = destroyed(context, environment.name, yes=yes, wait=A_DAY)
+        if outcome.changed:
+            context.mark_changed()
+        shares, failed = sharing.drop(context, environment, Stop()) if not outcome.exit_code else ((), ())
+        code = outcome.exit_code or exit_code(failed, changed=context.is_changed)
+        if not code:
+            sharing.forget(context, environment)
+    document = DownDocument.of(environment.name, code, outcome, stays, shares, failed, context.command)
+    context.show(document, down_text)
+    context.leave(code)

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from seedbed.documents.bundle import BundleDocument
 from seedbed.documents.cost import ActualEntry, CostDocument
 from seedbed.documents.environments import Look
+from seedbed.documents.going_down import DownDocument
 from seedbed.documents.image import ImageDocument
 from seedbed.documents.inventory import CollectedEntry, Done, ThereEntry
 from seedbed.documents.runs import RunEntry
+from seedbed.documents.sharing import ShareEntry
 from seedbed.errors import (
     ExitCode,
     Hint,
@@ -732,6 +734,18 @@ def there() -> tuple[ThereEntry, ...]:
         ThereEntry.of(
             left, Prospect("due", "it has no stack any more, and it was marked a day ago"), *place, ()
         ),
+    )
+
+
+def gone(code: ExitCode = ExitCode.DONE) -> DownDocument:
+    """An environment that went; with another code: of which a database in its base is left."""
+    of_stacks = arrival().stacks
+    if not code:
+        of_stacks = replace(of_stacks, targets=of_stacks.targets[:1])
+    of_base = [ShareEntry.of(each) for each in shares()] if code else []
+    errors_ = errors().errors[:1] if code else ()
+    return DownDocument.of(
+        "dev-ana", code, of_stacks, "edtech-dev-ana-seedbed-callers", of_base, errors_, "env down"
     )
 
 

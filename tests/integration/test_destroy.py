@@ -87,6 +87,20 @@ def test_what_is_there_goes_in_the_order_of_imports_and_nothing_of_others(shop: 
     assert (again.code, "nothing to destroy" in again.out) == (0, True)
 
 
+def test_an_environment_goes_down_with_one_document_or_with_a_page(shop: Shop, aws: Proxy) -> None:
+    _platform(shop)
+    with aws.refuse(on("DeleteStack", containing=ORDER[0]), "AccessDenied", "no", times=None):
+        part = shop.run("env", "down", "dev-a", "--yes", "--json")
+    results = {each["target"]: each["result"] for each in part.document["stacks"]}
+    assert (part.code, part.document["exit_code"]) == (5, 5), part.everything
+    assert (results[ORDER[0]], results[ORDER[2]]) == ("failed", "changed"), part.everything
+    whole = shop.run("env", "down", "dev-a", "--yes")
+    assert (whole.code, whole.out.splitlines()[-1]) == (0, "dev-a is gone"), whole.everything
+    assert _stacks(shop) == {}
+    none = shop.run("env", "down", "dev-a", "--yes", "--json")
+    assert (none.code, none.document["shares"], none.document["errors"]) == (0, [], []), none.everything
+
+
 def test_the_policies_of_callers_outlive_their_environment_unless_they_are_to_go(
     shop: Shop, aws: Proxy
 ) -> None:

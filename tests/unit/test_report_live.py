@@ -160,6 +160,19 @@ def test_a_terminal_that_is_too_low_shows_what_is_at_work() -> None:
     assert sum("/x" in each for each in screen.lines) == 30
 
 
+def test_a_total_is_the_last_line_until_the_end() -> None:
+    screen = Screen()
+    live, _ = _live(screen, targets=tuple(f"s{number:02}/x" for number in range(30)), lines=8)
+    live.total = lambda: "3 of 30 stacks deployed, 0 of 30 services ready"
+    live(WorkStarted("s20/x", "1", "one", "up"))
+    live.tick()
+    assert len(screen.lines) <= 8
+    assert screen.lines[-2] == "3 of 30 stacks deployed, 0 of 30 services ready"
+    assert screen.lines[-3].startswith("… and ")
+    live.close()
+    assert "services ready" not in screen.text
+
+
 def test_what_is_logged_stands_above_and_is_not_painted_over() -> None:
     screen = Screen()
     live, _ = _live(screen)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seedbed.model.platform import Database
     from seedbed.project.bringing_up import Deploy, Fill
     from seedbed.project.run import Run
+    from seedbed.report.progress import Progress
 
 
 def bring_up(
@@ -56,7 +57,8 @@ def bring_up(
     stop, names = Stop(), [each.id for each in databases]
     with signals(stop), ExitStack() as closing:
         showing = listener_for(context.out, targets=names, tells_failures=context.as_json)
-        listener = closing.enter_context(showing)
+        far = HowFar()
+        listener = far.listening(closing.enter_context(showing))
         closing.enter_context(turn(context, environment, "up"))
         deploy, plan = None, None
         if has_app(context.project.platform.root) or context.catalog.deployable(databases):
@@ -67,10 +69,11 @@ def bring_up(
         steps = Steps(
             deploy,
             fill(context, environment, databases, listener, stop),
-            lambda *told: _tell(context, *told),
+            lambda *told: _tell(context, far, *told),
             stop.check,
         )
         parts = parts_of(context.catalog, environment, databases, plan)
+        far.begin(plan, len(parts))
         with used(context, environment):
             arrival = bring_up(environment.name, parts, steps)
         if environment.base and environment.access == "task" and arrival.changed:
@@ -237,10 +240,50 @@ def _by_task(
     return by_task
 
 
-def _tell(context: CommandContext, service: ServiceOutcome, ready: int, everything: int) -> None:
+class HowFar:
+    """How far an environment has come, by the events of its deployment and the services that are ready."""
+
+    def __init__(self) -> None:
+        self._stacks: frozenset[str] = frozenset()
+        self._done: set[str] = set()
+        self._services = 0
+        self.ready = 0
+
+    def listening(self, progress: Progress) -> Listener:
+        """Return what passes events on to `progress`, whose last line is how far all of it is."""
+        progress.total = self.text
+
+        def listen(event: Event) -> None:
+            self.take(event)
+            progress(event)
+
+        return listen
+
+    def begin(self, plan: DeploymentPlan | None, services: int) -> None:
+        """Take from `plan` which stacks there are to deploy: as what they are told."""
+        stacks = plan.chosen if plan else ()
+        self._stacks = frozenset(plan.managed_stacks[each.name].target for each in stacks if plan)
+        self._services = services
+
+    def take(self, event: Event) -> None:
+        from seedbed.model.event import TargetDone
+
+        # The first end that a target has is that of its stack.
+        if isinstance(event, TargetDone) and event.target in self._stacks:
+            self._done.add(event.target)
+
+    def text(self) -> str:
+        """Return `3 of 13 stacks deployed, 1 of 8 services ready`; empty before it is known what there is."""
+        stacks = f"{len(self._done)} of {len(self._stacks)} stacks deployed" if self._stacks else ""
+        services = f"{self.ready} of {self._services} services ready" if self._services else ""
+        return ", ".join(filter(None, (stacks, services)))
+
+
+def _tell(context: CommandContext, far: HowFar, service: ServiceOutcome, ready: int, everything: int) -> None:
     """Say that a service is ready, or failed, and how many are."""
     from seedbed.support.phrases import duration
 
+    far.ready = ready
     if not service.because:
         took = duration(service.seconds)
         context.out.log(f"{service.service} is ready after {took}: {ready} of {everything}")

@@ -138,16 +138,18 @@ class Live(Progress):
         return self.output.stderr.size() or (80, 24)
 
     def _page(self) -> list[Line | Table]:
+        total = "" if self._over else self.total()
+        ending = [line((total, Style.BOLD))] if total else []
         tracks = list(self.tracks.values())
-        room = max(1, self._size()[1] - 2)
+        room = max(1, self._size()[1] - 2 - len(ending))
         if self._over or len(tracks) <= room:
-            return [Table(tuple(self._row(each) for each in tracks), flex=_WHAT)]
+            return [Table(tuple(self._row(each) for each in tracks), flex=_WHAT), *ending]
         by_interest = sorted(tracks, key=lambda each: _BY_INTEREST.index(each.stage))
         shown = by_interest[: room - 1]
         hidden = Counter(each.stage.name.lower() for each in by_interest[room - 1 :])
         more = ", ".join(f"{many} {stage}" for stage, many in hidden.items())
         rows = [self._row(each) for each in tracks if each in shown]
-        return [Table(tuple(rows), flex=_WHAT), line((f"… and {more}", Style.DIM))]
+        return [Table(tuple(rows), flex=_WHAT), line((f"… and {more}", Style.DIM)), *ending]
 
     def _row(self, track: Track) -> Row:
         sign = _SIGNS[track.stage]

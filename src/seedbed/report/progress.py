@@ -97,6 +97,9 @@ class Progress:
         self.tells_failures = tells_failures
         self.clock = clock
         self.tracks: dict[str, Track] = {target: Track(target) for target in targets}
+        self.total: Callable[[], str] = (
+            str  # how far all of it is together; empty where nothing is said of that
+        )
         self._open = True
         self._ticker = Ticker(self.interval, self._tick)
 

@@ -746,6 +746,17 @@ def test_what_would_verify_nothing_is_refused(site: Site, options: tuple[str, ..
     assert (code, said in err) == (2, True), err
 
 
+def test_a_plan_is_written_as_markdown_and_in_no_other_form_beside_it(site: Site) -> None:
+    code, out, err = site.run("plan", *E, "--markdown")
+    assert (code, err) == (0, "")
+    assert out.startswith("### `dev-test`: 2 to apply in 2 databases")
+    assert f"| + | expand | `shop/memory` | `{ONE}_carts` |  |" in out
+    assert "<summary><code>shop/memory</code>: 1 expand</summary>" in out
+    for other in ("--json", "--sql", "--summary"):
+        code, out, err = site.run("plan", *E, "--markdown", other)
+        assert (code, f"--markdown and {other} cannot be combined" in err) == (2, True)
+
+
 class Full(io.StringIO):
     """Standard output on a disk that is full."""
 

@@ -16,7 +16,7 @@ from seedbed.model.plan import Action, DatabasePlan, Plan
 from seedbed.model.release import NEW_CODE, SNAPSHOT, VERIFY, Gate, ReleaseState, StepName
 from seedbed.model.resource import Replacement, ResourceAction
 from seedbed.model.seed import PlannedSeed, SeedKind
-from seedbed.planning.opening import contracted, may_open, steps_of, works
+from seedbed.planning.opening import contracted, may_open, soak_of, steps_of, works
 from seedbed.planning.releases import (
     SILENCE,
     again,
@@ -283,6 +283,15 @@ def test_a_contract_of_stacks_alone_takes_no_snapshot() -> None:
         "migrate": "there is nothing to migrate",
         "snapshot": "the contract changes no database",
     }
+
+
+def test_a_soak_is_never_shorter_than_the_manifest_says_where_it_is_protected() -> None:
+    rules = lenient(soak=24 * HOUR)
+    assert soak_of(rules, None, protected=True) == 24 * HOUR
+    assert soak_of(rules, 48 * HOUR, protected=True) == 48 * HOUR
+    assert soak_of(rules, 0.0, protected=False) == 0.0
+    with pytest.raises(Refused, match="a soak of 1 h is shorter"):
+        soak_of(rules, HOUR, protected=True)
 
 
 # --- another one beside it

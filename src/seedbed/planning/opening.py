@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from seedbed.errors import Refused
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Gate, Release, Step, StepName
+from seedbed.model.release_rules import ReleaseRules
+from seedbed.support.phrases import whole_hours
 
 if TYPE_CHECKING:  # their types are for those that read plans
     from seedbed.documents.plan import PlanDocument
@@ -110,6 +113,22 @@ def what_it_does(plans: Plans) -> Iterator[str]:
             yield f"  {each.place} {each.what}"
             if hazard := hazards.get((each.place, each.what)):
                 yield f"    {hazard.code}: {hazard.what}: {hazard.because}"
+
+
+def soak_of(rules: ReleaseRules, asked: float | None, *, protected: bool) -> float:
+    """Return for how long the new code soaks: as is asked for, else as the manifest says.
+
+    Raises Refused for less than the manifest says where the environment is protected.
+    """
+    if asked is None:
+        return rules.soak
+    if protected and asked < rules.soak:
+        raise Refused(
+            f"a soak of {whole_hours(asked)} is shorter than that of the environment",
+            because=f"it is protected, and the manifest says {whole_hours(rules.soak)}",
+            try_="leave out --soak, or have the manifest changed and reviewed",
+        )
+    return asked
 
 
 class Opening(Struct, frozen=True):

@@ -24,7 +24,7 @@ from seedbed.model.release import (
 )
 from seedbed.model.release_rules import GATED, ReleaseRules, frozen
 from seedbed.planning.people import distinct, named, same_person, shown
-from seedbed.support.phrases import count, duration, listed, moment
+from seedbed.support.phrases import count, listed, moment, whole_hours
 
 _RENEWED = 60.0  # seconds
 
@@ -218,7 +218,7 @@ def _refusal(release: Release, approval: Approval, facts: Facts) -> str:
     if approval.at > facts.now:
         return "it was made later than now"
     if facts.now - approval.at > facts.rules.approval_max_age:
-        return f"it is older than {_age(facts.rules.approval_max_age)}"
+        return f"it is older than {whole_hours(facts.rules.approval_max_age)}"
     if same_person(approval.by, release.opened_by):
         return _OPENED
     if same_person(approval.by, facts.caller):
@@ -328,7 +328,7 @@ def _worn(each: Evidence, release: Release, facts: Facts) -> str:
     if each.holds_from < _changed(release):
         return f"{taken}, and the data were changed until {_at(_changed(release))}"
     if facts.now - each.holds_from > facts.rules.snapshot_max_age:
-        return f"{taken}, more than {_age(facts.rules.snapshot_max_age)} ago"
+        return f"{taken}, more than {whole_hours(facts.rules.snapshot_max_age)} ago"
     return ""
 
 
@@ -342,7 +342,9 @@ def _verified(release: Release, facts: Facts) -> Gate:
     elif found.holds_from < _changed(release):
         because = f"it was verified {_at(found.holds_from)}, and changed until {_at(_changed(release))}"
     elif facts.verify_max_age and facts.now - found.holds_from > facts.verify_max_age:
-        because = f"it was verified {_at(found.holds_from)}, more than {_age(facts.verify_max_age)} ago"
+        because = (
+            f"it was verified {_at(found.holds_from)}, more than {whole_hours(facts.verify_max_age)} ago"
+        )
         kind = "wait"
     else:
         return Gate(name="verify", is_open=True, because=found.text)
@@ -407,8 +409,3 @@ def _texts(evidence: Sequence[Evidence]) -> str:
 
 def _at(at: float) -> str:
     return moment(datetime.fromtimestamp(at, UTC))
-
-
-def _age(seconds: float) -> str:
-    """Return `24 h` and no `1 d 0 h`: as the manifest says it."""
-    return f"{seconds / 3600:.0f} h" if seconds % 3600 == 0 else duration(seconds)

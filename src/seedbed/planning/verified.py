@@ -15,7 +15,7 @@ from seedbed.model.plan import Action, DatabasePlan, Plan, Unverified
 from seedbed.model.verification import Verdict
 from seedbed.model.verified import Claim, Finding, Verified, VerifyRecord, history_digest
 from seedbed.planning.pending import order
-from seedbed.support.phrases import duration, listed, moment, number
+from seedbed.support.phrases import listed, moment, number, whole_hours
 
 _VERIFY = Hint(call("verify", about_all=True))
 _CORRECT = Hint(
@@ -187,7 +187,7 @@ def _of_record(
             f" {moment(record.at)}"
         )
     if now and (now - record.since).total_seconds() > gate.max_age:
-        yield f"{taken} is older than {_age(gate.max_age)}"
+        yield f"{taken} is older than {whole_hours(gate.max_age)}"
 
 
 def _is_older(record: VerifyRecord, database: str, histories: Mapping[str, History]) -> bool:
@@ -198,8 +198,3 @@ def _is_older(record: VerifyRecord, database: str, histories: Mapping[str, Histo
         return record.histories[database] != history_digest(history)
     ends = [each.applied_at for each in history.revisions if each.phase is Phase.MIGRATE and each.applied_at]
     return max(ends, default=record.since) > record.since
-
-
-def _age(seconds: float) -> str:
-    """Return `24 h` and no `1 d 0 h`: as the manifest says it."""
-    return f"{seconds / 3600:.0f} h" if seconds % 3600 == 0 else duration(seconds)

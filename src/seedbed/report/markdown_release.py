@@ -16,7 +16,7 @@ from seedbed.report.text.release import (
     when,
     where_it_stands,
 )
-from seedbed.support.phrases import moment
+from seedbed.support.phrases import moment, whole_hours
 
 
 def release_markdown(release: ReleaseDocument) -> Lines:
@@ -25,7 +25,7 @@ def release_markdown(release: ReleaseDocument) -> Lines:
     texts = [f"### release {release.number} of {code(release.environment)}: {where}", ""]
     texts += [
         f"commit {code(release.commit)}, opened {moment(release.opened)} by {code(str(release.opened_by))},"
-        f" digest {code(release.digest)}",
+        f" digest {code(release.digest)}" + (f", soaks {whole_hours(release.soak)}" if release.soak else ""),
         "",
         "| | step | state | when | evidence | waits for |",
         "|---|---|---|---|---|---|",

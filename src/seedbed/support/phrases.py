@@ -59,6 +59,11 @@ def duration(seconds: float) -> str:
     return f"{number(hours // 24)} d {hours % 24} h"
 
 
+def whole_hours(seconds: float) -> str:
+    """Return `24 h` and no `1 d 0 h`, as the manifest says how long something holds; else as `duration` does."""
+    return f"{seconds / 3600:.0f} h" if seconds and seconds % 3600 == 0 else duration(seconds)
+
+
 def ago(seconds: float) -> str:
     """Return `12 minutes ago`, in the largest unit of which there is one; `just now` for less than a second."""
     for length, unit in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):

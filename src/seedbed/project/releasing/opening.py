@@ -15,7 +15,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Release
 from seedbed.model.release_rules import ReleaseRules
-from seedbed.planning.opening import contracted, may_open, steps_of
+from seedbed.planning.opening import contracted, may_open, soak_of, steps_of
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
@@ -191,7 +191,7 @@ def _release(
         images=bundle.index.images,
         opened_by=operator.who,
         opened=operator.store.now(),
-        soak=rules.soak if soak is None else soak,
+        soak=soak_of(rules, soak, protected=found.environment.protected),
         steps=steps_of(plans, {phase: keep(each) for phase, each in data.items()}, verifies=verifies),
         supersedes=supersedes,
     )

@@ -10,7 +10,7 @@ from seedbed.model.release import Identity, Release, StepName
 from seedbed.model.release_rules import usual
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.shown_release import document
-from seedbed.project.releasing.facts import chosen, facts_of
+from seedbed.project.releasing.facts import chosen, facts_of, newest_open
 from seedbed.project.releasing.going import manual_gate
 from seedbed.project.releasing.unpacked import unpacked
 from seedbed.releases import bundle as bundles
@@ -18,6 +18,8 @@ from seedbed.releases.store import ReleaseStore
 
 if TYPE_CHECKING:
     from seedbed.project.project import Project
+
+_NOBODY = Identity("", "")  # who looks takes no step, and may well have approved one
 
 
 def show(
@@ -32,13 +34,13 @@ def show(
 
     Raises UsageError where there is none, what the store raises, and Refused where its bundle was changed.
     """
-    release, who = _found(store, environment, number), store.caller()
+    release = _found(store, environment, number)
     if release.state != "open":
-        return document(release, _as_it_ended(store, release, who), command)
+        return document(release, _as_it_ended(store, release), command)
     bundle = bundles.read(store.get(release.bundle), release.bundle)
     with unpacked(bundle, environment, environ, project.redactor) as found:
         found.place(store, release)
-        facts = facts_of(store, release, found, who)
+        facts = facts_of(store, release, found, _NOBODY)
         current = release.current
         is_code = current is not None and current.name is StepName.CODE
         return document(
@@ -54,14 +56,12 @@ def releases(store: ReleaseStore, environment: str, command: str, *, most: int) 
 
 def _found(store: ReleaseStore, environment: str, number: int | None) -> Release:
     numbers = store.numbers()
-    if number is None and numbers:
-        newest = filter(None, map(store.load, sorted(numbers, reverse=True)))
-        found = list(newest)
-        return next((each for each in found if each.state == "open"), found[0])
-    return chosen(store, environment, number)
+    if number is not None or not numbers:
+        return chosen(store, environment, number)
+    return newest_open(store) or chosen(store, environment, max(numbers))
 
 
-def _as_it_ended(store: ReleaseStore, release: Release, who: Identity) -> Facts:
+def _as_it_ended(store: ReleaseStore, release: Release) -> Facts:
     """Return what tells which approvals counted when a release ended; its bundle may be gone."""
     rules = usual(protected=True)
-    return Facts(now=release.ended, rules=rules, caller=who, approvals=store.approvals(release.number))
+    return Facts(now=release.ended, rules=rules, caller=_NOBODY, approvals=store.approvals(release.number))

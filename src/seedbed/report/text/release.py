@@ -15,7 +15,7 @@ from seedbed.documents.release import (
 )
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.changes import note
-from seedbed.support.phrases import duration, moment, shorten
+from seedbed.support.phrases import duration, moment, shorten, whole_hours
 
 SIGNS = {
     "waiting": ("○", Style.DIM),
@@ -90,7 +90,9 @@ def _head(release: ReleaseDocument) -> Iterator[Line]:
     )
     opened = f"opened {moment(release.opened)} by {release.opened_by}"
     carries_on = f", carries on release {release.supersedes}" if release.supersedes else ""
-    yield line((f"commit {shorten(release.commit, _DIGEST + 1)}, {opened}{carries_on}", Style.DIM), indent=2)
+    soaks = f", soaks {whole_hours(release.soak)}" if release.soak else ""
+    commit = f"commit {shorten(release.commit, _DIGEST + 1)}"
+    yield line((f"{commit}, {opened}{carries_on}{soaks}", Style.DIM), indent=2)
     yield line((f"digest {release.digest}", Style.DIM), indent=2)
     if release.ended and release.ended_by:
         ended = f"{release.state} {moment(release.ended)} by {release.ended_by}"

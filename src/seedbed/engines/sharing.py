@@ -15,8 +15,8 @@ from seedbed.model.sharing import Share
 class SharedServer(Protocol):
     """The server of a base, reached as its administrator: each environment has a part of its own there.
 
-    The names of a part are those of the engine's `shared_settings`, and nobody else's begin with them. What is made
-    halfway is found by `listed`, finished by `make` and taken away by `drop`.
+    The names of a part are those of the engine's `shared_settings`, and nobody else has them. What is made halfway is
+    found by `listed`, finished by `make` and taken away by `drop`.
     """
 
     def listed(self) -> Sequence[Share]:

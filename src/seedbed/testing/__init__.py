@@ -12,7 +12,8 @@
 at its server from outside. What only some engines can do is a contract of its own: `ResetContract`,
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
-`QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`, `LoginsContract`.
+`QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`, `LoginsContract`,
+`SharingContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -21,7 +22,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seedbed.testing.harness import Harness, Hold, LoginsHarness, ScriptHarness, TroubleHarness
+from seedbed.testing.harness import (
+    Harness,
+    Hold,
+    LoginsHarness,
+    ScriptHarness,
+    SharingHarness,
+    TroubleHarness,
+)
 
 if TYPE_CHECKING:
     from seedbed.testing.bench import Bench
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
         SchemaContract,
         ScriptContract,
         SeedContract,
+        SharingContract,
         SilenceContract,
         TroubleContract,
         UnlockContract,
@@ -83,6 +92,8 @@ __all__ = [
     "ScriptContract",
     "ScriptHarness",
     "SeedContract",
+    "SharingContract",
+    "SharingHarness",
     "SilenceContract",
     "TroubleContract",
     "TroubleHarness",

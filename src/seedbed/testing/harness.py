@@ -6,6 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
+from seedbed.engines.sharing import SharedServer
+from seedbed.model.secret import Secret
+from seedbed.model.sharing import Share
+
 
 class Hold(Protocol):
     """A server in which a step that waits does not come to its end."""
@@ -178,6 +182,30 @@ class LoginsHarness(Harness, Protocol):
 
     def application_changes(self, settings: Mapping[str, str], table: str) -> bool:
         """Return whether it can do anything else: change or remove `table`, make things, look into the history."""
+        ...
+
+
+class SharingHarness(Protocol):
+    """What `SharingContract` wants: one server that environments share, reached as its administrator."""
+
+    engine: Any  # with `SupportsSharing`
+    platform: str
+    database: str  # the id of the one that each environment has there: SERVICE/ENGINE
+
+    def reached(self) -> AbstractContextManager[SharedServer]:
+        """Reach the server, in a session of its own."""
+        ...
+
+    def logins(self, share: Share) -> Mapping[str, Secret]:
+        """Return the passwords that the logins of `share` are made with, by the settings that name them."""
+        ...
+
+    def fill(self, share: Share) -> None:
+        """Make something in `share`, as its environment does, and leave nobody connected."""
+        ...
+
+    def content(self, share: Share) -> object:
+        """Return what there is in `share`, to be compared; without what says whose it is."""
         ...
 
 

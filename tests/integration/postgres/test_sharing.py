@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import psycopg
 import pytest
 
-from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.errors import Refused, UsageError
-from tests.support.postgres.shared import Base, Part, base_server
-from tests.support.postgres.wire import HERE, connected
-from tests.support.projects import ProjectFiles, run
+pytest.register_assert_rewrite("seedbed.testing")
+
+from seedbed.engines.postgres.engine import PostgresEngine  # noqa: E402
+from seedbed.engines.postgres.sandbox import EmbeddedServer  # noqa: E402
+from seedbed.errors import Refused, UsageError  # noqa: E402
+from seedbed.model.secret import Secret  # noqa: E402
+from seedbed.model.sharing import Share  # noqa: E402
+from seedbed.testing import SharingContract  # noqa: E402
+from tests.support.postgres.shared import Base, Part, base_server  # noqa: E402
+from tests.support.postgres.wire import HERE, connected  # noqa: E402
+from tests.support.projects import ProjectFiles, run  # noqa: E402
 
 _numbers = itertools.count(1)
 
@@ -153,24 +158,31 @@ def test_what_is_missing_is_named_and_no_password_is_told(rds: Base) -> None:
     assert "canary" not in str(caught.value)
 
 
-def test_two_at_once_make_one_and_two_that_drop_it_leave_none(base: Base) -> None:
-    ana = named(base, "ana")
-    for work in (base.make, base.drop):
-        errors: list[BaseException] = []
+class Sharing(Base):
+    """The server, as the contract looks at it."""
 
-        def run(work=work, errors=errors) -> None:  # type: ignore[no-untyped-def]
-            try:
-                work(ana)
-            except BaseException as error:
-                errors.append(error)
+    engine = PostgresEngine()
+    platform, database = "sample", "b/postgres"
 
-        threads = [threading.Thread(target=run) for _ in range(3)]
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join()
-        assert not errors
-    assert not any(ana.name in "".join(each) for each in base.everything())
+    def logins(self, share: Share) -> Mapping[str, Secret]:
+        return self._part(share).logins
+
+    def fill(self, share: Share) -> None:
+        self._part(share).can("CREATE TABLE t (id int)", "INSERT INTO t VALUES (1), (2)")
+
+    def content(self, share: Share) -> object:
+        part = self._part(share)
+        tables = [str(row[0]) for row in part.can("SELECT relname FROM pg_class WHERE relname = 't'")]
+        return {each: part.can(f"SELECT id FROM {each} ORDER BY id") for each in tables}
+
+    def _part(self, share: Share) -> Part:
+        return self.part(share.environment, share.service)
+
+
+class TestSharing(SharingContract):
+    @pytest.fixture
+    def sharing(self, server: EmbeddedServer) -> Sharing:
+        return Sharing(server, "rds")
 
 
 # Apart
@@ -485,11 +497,6 @@ def telling(server: EmbeddedServer) -> Part:
     base.make(part)
     part.can("CREATE TABLE told (who text)")
     return part
-
-
-def test_a_template_that_is_gone_leaves_an_empty_database(rds: Base) -> None:
-    ana = named(rds, "ana")
-    assert f"database {ana.name}, empty" in rds.make(ana, "never-kept")
 
 
 def test_the_templates_of_a_database_are_few_and_those_used_last_stay(rds: Base) -> None:

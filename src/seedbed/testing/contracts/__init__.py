@@ -25,6 +25,7 @@ from seedbed.testing.contracts.queries import QueryContract
 from seedbed.testing.contracts.recalled import RecalledContract
 from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
+from seedbed.testing.contracts.sharing import SharingContract
 from seedbed.testing.contracts.silence import SilenceContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
 from seedbed.testing.contracts.verified import VerifiedContract
@@ -52,6 +53,7 @@ __all__ = [
     "SchemaContract",
     "ScriptContract",
     "SeedContract",
+    "SharingContract",
     "SilenceContract",
     "TroubleContract",
     "UnlockContract",

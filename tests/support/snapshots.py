@@ -31,7 +31,7 @@ class KeptSnapshots:
         self._left: dict[str, int] = {}
         self._clock = 1000.0
 
-    def reached(self, target: Target, cloud: Cloud) -> AbstractContextManager[KeptSnapshots]:
+    def reached(self, target: Target, cloud: Cloud, home: object) -> AbstractContextManager[KeptSnapshots]:
         """Be an engine's `snapshots`; a copy is as the database itself is."""
         self.live = target.address
         return nullcontext(self)

@@ -116,6 +116,33 @@ def test_the_task_keeps_to_the_runs_of_its_environment_and_approves_nothing() ->
     assert not works(RUN)
 
 
+@pytest.mark.parametrize(
+    ("action", "resource", "is_allowed"),
+    [
+        ("rds:CreateDBClusterSnapshot", "cluster-snapshot:seedbed-shop-dev-a-user-r12", True),
+        ("rds:CreateDBClusterSnapshot", "cluster-snapshot:ours", False),
+        ("rds:DeleteDBClusterSnapshot", "cluster-snapshot:seedbed-shop-dev-a-user-r12", False),
+        ("rds:RestoreDBClusterFromSnapshot", "cluster:seedbed-shop-dev-a-user-r12", True),
+        ("rds:DeleteDBCluster", "cluster:seedbed-shop-dev-a-user-r12", True),
+        ("rds:DeleteDBCluster", "cluster:seedbed-shop-dev-b-user-r12", False),
+        ("rds:DeleteDBCluster", "cluster:shop-dev-a-user-postgres", False),
+        ("rds:DeleteDBInstance", "db:shop-dev-a-user-postgres-writer", False),
+        ("rds:ModifyDBCluster", "cluster:seedbed-shop-dev-a-user-r12", False),
+        ("dynamodb:CreateBackup", "table/user-users-dev-a", True),
+        ("dynamodb:DeleteBackup", "table/user-users-dev-a/backup/1", False),
+        ("dynamodb:RestoreTableFromBackup", "table/user-users.r12-dev-a", True),
+        ("dynamodb:RestoreTableFromBackup", "table/user-users-dev-b/backup/1", False),
+        ("dynamodb:DeleteTable", "table/user-users.r12-dev-a", True),
+        ("dynamodb:DeleteTable", "table/user-users-dev-a", False),
+    ],
+)
+def test_what_takes_snapshots_deletes_copies_and_neither_snapshots_nor_what_they_are_of(
+    action: str, resource: str, is_allowed: bool
+) -> None:
+    asked = Asked(action, NAMES.arn(action.partition(":")[0], resource))
+    assert allows(rights.statements(rights.SNAPSHOT, NAMES), asked) is is_allowed
+
+
 @pytest.mark.parametrize("policy", ["read", "run", "deploy", "release", "approve", "work"])
 def test_nobody_reaches_the_records_and_objects_of_another_environment_in_the_same_base(policy: str) -> None:
     held = rights.statements(policy, replace(NAMES, base="shared-dev"))

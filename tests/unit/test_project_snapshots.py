@@ -13,7 +13,7 @@ from seedbed.engines.snapshots import TakenElsewhere
 from seedbed.errors import ExitCode, Interrupted, Refused
 from seedbed.execution.stopping import Stop
 from seedbed.model.platform import Database
-from seedbed.model.snapshot import Snapshot, known_id, snapshot_id
+from seedbed.model.snapshot import known_id, snapshot_id
 from seedbed.project import snapshots
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.snapshots import KeptSnapshots
@@ -74,7 +74,7 @@ def test_a_snapshot_is_taken_once_however_often_it_is_asked_for(site: Site) -> N
 
 def test_one_that_is_too_old_is_taken_again_under_another_name_and_the_old_one_stays(site: Site) -> None:
     site.snapshots.take([SHOP], 12)
-    (again,) = site.snapshots.take([SHOP], 12, max_age=60)
+    (again,) = site.snapshots.take([SHOP], 12, since=2000.0)
     assert again.snapshot is not None
     assert again.snapshot.id == "seedbed-shop-dev-shop-r12-2"
     assert len(site.kept["shop/memory"].there) == 2
@@ -151,10 +151,3 @@ def test_names_of_snapshots_are_read_back_and_those_of_others_are_not() -> None:
     assert known_id("my_shop", "prod", "user", snapshot_id("my_shop", "prod", "user", 7)) == (7, 1)
     assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-user-r12-final") is None
     assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-users-r12") is None
-
-
-def test_age_counts_only_where_somebody_says_how_old_it_may_be() -> None:
-    one = Snapshot(id="x", database="shop/memory", release=1, state="available", taken=100.0)
-    assert not one.is_older(1_000_000.0, 0)
-    assert one.is_older(161.0, 60)
-    assert not one.is_older(160.0, 60)

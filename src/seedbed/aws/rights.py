@@ -17,6 +17,7 @@ READ, RUN, DEPLOY, RELEASE, APPROVE, DEV = "read", "run", "deploy", "release", "
 CONTROL = "control"  # the part of `seedbed` whose parameters name table and bucket
 WORK = "work"  # what the task may do with records, files and the state; no caller is given it
 COLLECT = "collect"  # what the task of a base may do besides that collects environments
+SNAPSHOT = "snapshot"  # what the task may do besides where a contract waits for snapshots; it deletes none
 # Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
 KINDS: Mapping[str, tuple[str, ...]] = {
     READ: (READ,),
@@ -116,7 +117,7 @@ def release_item(environment: str) -> str:
 
 
 def statements(policy: str, names: Names) -> list[Statement]:
-    """Return the statements of one of the policies that `KINDS` names, or of WORK."""
+    """Return the statements of one of the policies that `KINDS` names, or of WORK, COLLECT or SNAPSHOT."""
     made: Mapping[str, Callable[[Names], list[Statement]]] = {
         READ: _read,
         RUN: _run,
@@ -125,6 +126,7 @@ def statements(policy: str, names: Names) -> list[Statement]:
         APPROVE: _approve,
         WORK: _work,
         COLLECT: _collect,
+        SNAPSHOT: _snapshot,
     }
     return made[policy](names)
 
@@ -351,3 +353,31 @@ def _allow(
 ) -> Statement:
     made = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     return {**made, "Condition": condition} if condition else made
+
+
+def _snapshot(names: Names) -> list[Statement]:
+    """Take snapshots of clusters and tables, restore them beside, and take copies away; no snapshot is deleted.
+
+    A copy has a name that no stack gives: `seedbed-PLATFORM-ENVIRONMENT-…` of a cluster, `TABLE.rNUMBER-…` of a table.
+    """
+    ours = f"seedbed-{names.platform}-{names.environment}-*".replace("_", "-")
+    cluster, instance = names.arn("rds", f"cluster:{ours}"), names.arn("rds", f"db:{ours}")
+    snapshot = names.arn("rds", f"cluster-snapshot:{ours}")
+    around = [names.arn("rds", f"{each}:*") for each in ("cluster-pg", "og", "pg", "subgrp")]
+    table = names.arn("dynamodb", f"table/*-{names.environment}")
+    copy = names.arn("dynamodb", f"table/*.r*-{names.environment}")
+    items = ("BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
+    lists = ("DescribeDBClusterSnapshots", "DescribeDBClusters", "DescribeDBInstances")
+    return [
+        _allow(["dynamodb:ListBackups", "dynamodb:ListTables", *(f"rds:{each}" for each in lists)], ["*"]),
+        _allow(["rds:CreateDBClusterSnapshot"], [names.arn("rds", "cluster:*"), snapshot]),
+        _allow(["rds:RestoreDBClusterFromSnapshot"], [cluster, snapshot, *around]),
+        _allow(["rds:CreateDBInstance"], [cluster, instance, *around]),
+        _allow(["rds:AddTagsToResource"], [cluster, instance, snapshot]),
+        _allow(["rds:DeleteDBCluster", "rds:DeleteDBInstance"], [cluster, instance]),
+        _allow(["dynamodb:CreateBackup", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"], [table]),
+        # AWS asks for the rights to the items of what is restored, too.
+        _allow([f"dynamodb:{each}" for each in ("RestoreTableFromBackup", "DeleteTable", *items)], [copy]),
+        _allow(["dynamodb:RestoreTableFromBackup"], [f"{table}/backup/*"]),
+        _allow(["cloudformation:ListStackResources"], [names.stacks]),
+    ]

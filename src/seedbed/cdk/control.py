@@ -84,7 +84,10 @@ class Control(Construct):  # type: ignore[misc]  # the CDK's types are not read,
         names, stack = self.names(role), Stack.of(role)
         place = (str(stack.partition), str(stack.account), str(stack.region))
         about = rights.Names(self._platform, self.environment.name, *place, names.table, names.bucket)
-        for each in rights.statements(rights.WORK, about):
+        held = rights.statements(rights.WORK, about)
+        if not is_ephemeral(self.environment):
+            held += rights.statements(rights.SNAPSHOT, about)
+        for each in held:
             role.add_to_principal_policy(iam.PolicyStatement.from_json(dict(each)))
 
     def _table(self) -> dynamodb.Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from seedbed.aws.cloud import Cloud
@@ -69,9 +70,10 @@ class Snapshots(Protocol):
 class SupportsSnapshots(Protocol):
     """An engine whose databases can be restored beside themselves, as they were before a release."""
 
-    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+    def snapshots(self, target: Target, cloud: Cloud, home: Path | None) -> AbstractContextManager[Snapshots]:
         """Reach what keeps the snapshots of `target`. Raises TakenElsewhere, Unreachable.
 
-        `cloud`: the account and region of the environment, with the caller's credentials.
+        `cloud`: the account and region of the environment, with the caller's credentials. `home`: a directory that
+        stays, for snapshots that are files; None in a task.
         """
         ...

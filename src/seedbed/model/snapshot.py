@@ -36,10 +36,6 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     because: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
 
-    def is_older(self, at: float, most: float) -> bool:
-        """Return whether it was taken more than `most` seconds before `at`; 0: however old it may be."""
-        return bool(most) and at - self.taken > most
-
     def evidence(self, at: float) -> Evidence:
         """Return what shows that it can be restored, or that it cannot: as it was described `at`."""
         said = f"{self.database}: {self.id} {self._said()}"
@@ -109,7 +105,13 @@ class Drill(Struct, frozen=True, kw_only=True):
         bad = [each.text for each in self.checks if not each.is_good]
         took = f"restored in {duration(self.restoring)}"
         said = listed(bad, separator="; ") if bad else f"{took}, {sum(self.rows.values())} rows"
-        return Evidence("drill", "bad" if bad else "good", f"{self.snapshot.database}: {said}", at)
+        return Evidence(
+            "drill",
+            "bad" if bad else "good",
+            f"{self.snapshot.database}: {said}",
+            at,
+            about=self.snapshot.database,
+        )
 
 
 def unknown(database: str, because: str, at: float) -> Evidence:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
@@ -16,8 +17,9 @@ from seedbed.engines.snapshots import Snapshots, SupportsSnapshots, TakenElsewhe
 from seedbed.errors import Hint, Refused, SeedbedError, as_one, call
 from seedbed.execution.stopping import Stop
 from seedbed.model.environment import Environment
+from seedbed.model.names import CONTROL_TABLE
 from seedbed.model.platform import Database
-from seedbed.model.release import Evidence
+from seedbed.model.release import SNAPSHOT, Evidence
 from seedbed.model.snapshot import Copy, Restored, Snapshot, unknown
 from seedbed.model.target import NoAddress, Target
 from seedbed.project.targets import Targets
@@ -42,7 +44,7 @@ class SnapshotResult(Struct, frozen=True):
         if isinstance(self.error, TakenElsewhere):
             return unknown(self.database, self.error.what, at)
         said = self.error.what if self.error else "there is no snapshot of this release"
-        return Evidence("snapshot", "bad", f"{self.database}: {said}", at)
+        return Evidence(SNAPSHOT, "bad", f"{self.database}: {said}", at, about=self.database)
 
 
 class ReleaseSnapshots:
@@ -52,11 +54,11 @@ class ReleaseSnapshots:
         self._targets, self._environment, self._stop, self._tell = targets, environment, stop, tell
 
     def take(
-        self, databases: Sequence[Database], release: int, *, max_age: float = 0.0
+        self, databases: Sequence[Database], release: int, *, since: float = 0.0
     ) -> list[SnapshotResult]:
         """Take a snapshot of each of `databases`, wait until all are done, and return how it ended for each.
 
-        One that is there already is not taken anew, unless it is older than `max_age` seconds. One that fails stops no
+        One that is there already is not taken anew, unless it was taken before `since`. One that fails stops no
         other. Raises Interrupted: the same call goes on.
         """
         with self._all(databases) as (found, failed):
@@ -65,7 +67,7 @@ class ReleaseSnapshots:
             def take(database: str) -> Snapshot:
                 service = found[database]
                 if database not in numbers:
-                    numbers[database] = _number(service.listed(), release, max_age)
+                    numbers[database] = _number(service.listed(), release, since)
                 return service.take(release, numbers[database])
 
             done = self._until(found, failed, take, lambda each: each.state != "making", _taking)
@@ -182,7 +184,16 @@ class ReleaseSnapshots:
                 because="a snapshot of that server has the databases of others in it, too",
                 try_="nothing is kept in a dev environment",
             )
-        return stack.enter_context(engine.snapshots(target, self._targets.cloud(self._environment)))
+        return stack.enter_context(
+            engine.snapshots(target, self._targets.cloud(self._environment), self._home)
+        )
+
+    @property
+    def _home(self) -> Path | None:
+        """Where snapshots lie that are files; None in a task, with which its files go."""
+        if CONTROL_TABLE in self._targets.environ:
+            return None
+        return self._targets.home.parent / "snapshots"
 
     # Waiting
 
@@ -257,12 +268,12 @@ class _Pause:
             time.sleep(min(left, _SLICE))
 
 
-def _number(there: Sequence[Snapshot], release: int, max_age: float) -> int:
+def _number(there: Sequence[Snapshot], release: int, since: float) -> int:
     """Return the number of the snapshot that is taken, or taken on with: the newest one, unless that is too old."""
     newest = next((each for each in there if each.release == release), None)
     if newest is None:
         return 1
-    return newest.number + 1 if newest.is_older(time.time(), max_age) else newest.number
+    return newest.number + 1 if newest.taken and newest.taken < since else newest.number
 
 
 def _restorable(service: Snapshots, database: Database, release: int) -> Snapshot:

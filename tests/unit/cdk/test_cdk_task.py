@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seedbed.aws import rights
 from seedbed.errors import UsageError
 from tests.unit.cdk.conftest import DECLARED, IMAGE, Stack, Stacks, Synthesise, flags, stacks
 
 EVERYWHERE = pytest.mark.parametrize("environment", ["dev-ana", "staging", "prod"])
 SERVICES = ("USER", "PAYMENT", "REVIEWS")
+# What snapshots are looked for with: none of these has a resource of its own.
+LISTS = {
+    *("dynamodb:ListBackups", "dynamodb:ListTables"),
+    *("rds:DescribeDBClusterSnapshots", "rds:DescribeDBClusters", "rds:DescribeDBInstances"),
+}
 
 
 def task(edtech: Synthesise, environment: str) -> Stack:
@@ -129,13 +135,28 @@ def test_it_may_read_its_secrets_write_its_items_and_no_more(edtech: Synthesise,
             allowed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             actions |= set(allowed)
             if statement["Resource"] == "*":
-                assert set(allowed) <= {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken"}
+                assert set(allowed) <= {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken", *LISTS}
     assert {"secretsmanager:GetSecretValue", "dynamodb:PutItem", "sts:GetCallerIdentity"} <= actions
     assert {"es:ESHttpDelete", "es:ESHttpGet"} <= actions
-    deletes = {each for each in actions if "Delete" in each}
-    assert deletes == {"dynamodb:DeleteItem", "es:ESHttpDelete"}
+    # Copies that it restored from snapshots it takes away again; snapshots it takes, and deletes none.
+    deletes = {
+        each for each in actions if "Delete" in each and not each.endswith(("DBCluster", "DBInstance"))
+    }
+    assert deletes - {"dynamodb:DeleteTable"} == {"dynamodb:DeleteItem", "es:ESHttpDelete"}
     assert not [each for each in actions if each.endswith("*")]
-    assert not [each for each in actions if each.startswith(("iam:", "cloudformation:", "rds:"))]
+    assert not [each for each in actions if each.startswith("iam:")]
+    more = {each for each in actions if each.startswith(("cloudformation:", "rds:"))}
+    names = rights.Names("edtech", environment, "aws", "1", "r", "table", "bucket")
+    held = rights.statements(rights.SNAPSHOT, names)
+    assert more == (set() if environment == "dev-ana" else {*filter(_is_of_stacks, _actions(held))})
+
+
+def _actions(statements: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {action for each in statements for action in each["Action"]}
+
+
+def _is_of_stacks(action: str) -> bool:
+    return action.startswith(("cloudformation:", "rds:"))
 
 
 @EVERYWHERE

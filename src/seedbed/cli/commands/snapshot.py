@@ -13,6 +13,8 @@ from seedbed.cli.context import CommandContext, CommandKind, command_context, si
 from seedbed.errors import SeedbedError, UsageError, as_one
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from seedbed.execution.stopping import Stop
     from seedbed.model.platform import Database
     from seedbed.model.snapshot import Drill
@@ -55,7 +57,9 @@ _of_release = _release(True)
 @options.selection
 @_of_release
 @click.option(
-    "--max-age", metavar="DURATION", help="Take another one where that is older: 24h (default: any age)."
+    "--since",
+    type=options.Moment(),
+    help="Take another one where that was taken before then (default: never).",
 )
 @options.as_json
 @command_context(_KIND)
@@ -65,7 +69,7 @@ def take(
     services: tuple[str, ...],
     engines: tuple[str, ...],
     release: int,
-    max_age: str | None,
+    since: datetime | None,
 ) -> None:
     """Take a snapshot of each selected database, and wait until it can be restored.
 
@@ -79,10 +83,9 @@ def take(
     from seedbed.engines.snapshots import TakenElsewhere
     from seedbed.report.text.snapshots import snapshots_text
 
-    seconds = options.Duration().convert(max_age, None, None) if max_age else 0.0
     databases = context.databases(services, engines)
     with _snapshots(context, env) as (snapshots, _):
-        results = snapshots.take(databases, release, max_age=seconds)
+        results = snapshots.take(databases, release, since=since.timestamp() if since else 0.0)
     errors = [each.error for each in results if each.error and not isinstance(each.error, TakenElsewhere)]
     at = _now()
     document = SnapshotsDocument.of(

@@ -12,6 +12,7 @@ from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.infrastructure import SupportsDeployedState
@@ -64,7 +65,8 @@ class DynamoEngine(LazyEngineWithDiagnosis):
 
         return recalled(target, memory)
 
-    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+    def snapshots(self, target: Target, cloud: Cloud, home: Path | None) -> AbstractContextManager[Snapshots]:
+        del home
         require_extras(self.extras)
         reached: AbstractContextManager[Snapshots] = self._part("snapshots.backups", "snapshots")(
             target, cloud

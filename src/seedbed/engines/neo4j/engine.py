@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 from seedbed.engines.kit.lazy import LazyEngineWithDiagnosis
 from seedbed.engines.neo4j.address import VARIABLES, address
+from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from seedbed.aws.cloud import Cloud
+    from seedbed.engines.snapshots import Snapshots
     from seedbed.model.hazard import HazardRule
     from seedbed.model.migration import Migration, Step, StepText
     from seedbed.model.seed import Script, SeedKind
+    from seedbed.model.target import Target
 
 _TEMPLATE = """\
 // {summary}
@@ -61,3 +68,9 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.neo4j.rules.seed_scripts import script_text
 
         return script_text(script)
+
+    def snapshots(self, target: Target, cloud: Cloud, home: Path | None) -> AbstractContextManager[Snapshots]:
+        del cloud
+        require_extras(self.extras)
+        reached: AbstractContextManager[Snapshots] = self._part("snapshots.dumps", "snapshots")(target, home)
+        return reached

@@ -13,6 +13,8 @@ from seedbed.engines.opensearch.address import VARIABLES, address
 from seedbed.engines.opensearch.prefix.names import prefix_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.sharing import SharedServer
     from seedbed.engines.snapshots import Snapshots
@@ -110,8 +112,8 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
 
         return sharing_hazards(migration)
 
-    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
-        del cloud  # the cluster itself writes to its repository
+    def snapshots(self, target: Target, cloud: Cloud, home: Path | None) -> AbstractContextManager[Snapshots]:
+        del cloud, home  # the cluster itself writes to its repository
         reached: AbstractContextManager[Snapshots] = self._part("snapshots.repository", "snapshots")(target)
         return reached
 

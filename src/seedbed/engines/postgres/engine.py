@@ -12,6 +12,7 @@ from seedbed.support.extras import require_extras
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.postgres.options import Options
@@ -111,7 +112,8 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         server: AbstractContextManager[SharedServer] = self._part("sharing.server", "shared_server")(settings)
         return server
 
-    def snapshots(self, target: Target, cloud: Cloud) -> AbstractContextManager[Snapshots]:
+    def snapshots(self, target: Target, cloud: Cloud, home: Path | None) -> AbstractContextManager[Snapshots]:
+        del home
         require_extras(self.extras)
         reached: AbstractContextManager[Snapshots] = self._part("snapshots", "snapshots")(target, cloud)
         return reached

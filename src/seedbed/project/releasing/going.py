@@ -186,7 +186,8 @@ class Steps:
 
     def _snapshot(self, claim: Claim, facts: Facts) -> Sequence[Evidence]:
         claim.confirm()
-        found = self._taken(facts.contracted, claim.release.number)
+        changed = max(claim.release.step(each).ended for each in (StepName.EXPAND, StepName.MIGRATE))
+        found = self._taken(facts.contracted, claim.release.number, changed)
         for each in found:
             self._operator.tell(each.text)
         bad = [each.text for each in found if each.verdict == "bad"]
@@ -199,8 +200,11 @@ class Steps:
             )
         return found
 
-    def _taken(self, databases: Sequence[str], number: int) -> list[Evidence]:
-        """Return what shows that each of `databases` has a snapshot that can be restored. Raises Interrupted."""
+    def _taken(self, databases: Sequence[str], number: int, changed: float) -> list[Evidence]:
+        """Return what shows that each of `databases` has a snapshot that can be restored. Raises Interrupted.
+
+        `changed`: when a step last changed data. A snapshot from before that is not of all of them.
+        """
         from seedbed.project.snapshots import ReleaseSnapshots
 
         operator, project = self._operator, self._unpacked.project
@@ -208,7 +212,9 @@ class Steps:
             project.targets, self._unpacked.environment, stop=operator.stop, tell=operator.tell
         )
         asked = [project.catalog.database(each) for each in databases]
-        found = taking.take(asked, number, max_age=self._rules.snapshot_max_age)
+        now = operator.store.now()
+        since = max(changed, now - self._rules.snapshot_max_age)
+        found = taking.take(asked, number, since=since)
         now = operator.store.now()
         return [
             replace(

@@ -1,0 +1,1 @@
+"""Snapshots of small graphs: dumps, as files."""

@@ -20,8 +20,11 @@ from msgspec.structs import replace
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
+from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.store.records import PostgresRecords
 from seedbed.model.release import Approval, Identity, Release, Step, StepName
 from seedbed.model.secret import Secret
+from seedbed.releases.database_store import DatabaseStore
 from seedbed.releases.directory_store import DirectoryStore
 from seedbed.releases.store import ReleaseStore
 from seedbed.releases.table_store import TableStore
@@ -68,6 +71,11 @@ def described(store: ReleaseStore) -> dict[str, Any]:
     """Return what another process needs to know of a store."""
     if isinstance(store, DirectoryStore):
         return {"directory": str(store.directory), "environment": store.environment}
+    if isinstance(store, DatabaseStore):
+        records = store._records
+        assert isinstance(records, PostgresRecords)
+        where = {"host": records._address.host, "port": records._address.port, "name": records._address.name}
+        return {"address": {**where, "user": records._address.user}, "environment": store.environment}
     assert isinstance(store, TableStore)
     cloud = store.table.cloud
     assert cloud.secret_key is not None
@@ -81,6 +89,9 @@ def opened(told: Mapping[str, Any]) -> ReleaseStore:
     """Return the store that `described` was given."""
     if "directory" in told:
         return DirectoryStore(Path(told["directory"]), told["environment"])
+    if "address" in told:
+        records = PostgresRecords(Address(**told["address"]), told["environment"])
+        return DatabaseStore(records, told["environment"], "user/postgres")
     keys = dict(told["cloud"])
     cloud = Cloud(**{**keys, "secret_key": Secret(keys["secret_key"])})
     return TableStore(Table(cloud, told["table"]), Bucket(cloud, told["bucket"]), told["environment"])

@@ -17,6 +17,7 @@ from seedbed.project.protection import Reviewable, asks_for_release
 from seedbed.project.targets import Targets
 
 if TYPE_CHECKING:  # few commands ask for a record
+    from seedbed.model.platform import Database
     from seedbed.releases.store import ReleaseStore
 
 # Where a directory keeps the releases, for the commands of a step: they work on the bundle, unpacked elsewhere.
@@ -25,8 +26,10 @@ _USUAL = Path(".seedbed", "releases")
 
 
 def directory_of(targets: Targets, environment: Environment) -> Path | None:
-    """Return the directory that keeps the releases of an environment; None where its table does."""
+    """Return the directory that keeps the releases of an environment; None where a table does."""
     said = environment.releases.store if environment.releases else ""
+    if _database(targets, environment):
+        return None
     if not said and environment.region and not environment.is_sandbox:
         return None
     if there := targets.environ.get(DIRECTORY):
@@ -43,6 +46,8 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
         from seedbed.releases.directory_store import DirectoryStore
 
         return DirectoryStore(directory, environment.name)
+    if database := _database(targets, environment):
+        return _in_database(targets, environment, database)
     from seedbed.aws.items import Table
     from seedbed.aws.objects import Bucket
     from seedbed.releases.table_store import TableStore
@@ -58,6 +63,31 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
         names = control_of(cloud, targets.catalog.platform.name, environment)
         table, bucket = names["table"], names["bucket"]
     return TableStore(Table(cloud, table), Bucket(cloud, bucket), environment.name)
+
+
+def _database(targets: Targets, environment: Environment) -> Database | None:
+    """Return the database that the manifest says keeps the releases; a sandbox is here for a while only."""
+    said = environment.releases.store if environment.releases and not environment.is_sandbox else ""
+    return next((each for each in targets.catalog.platform.databases if each.id == said), None)
+
+
+def _in_database(targets: Targets, environment: Environment, database: Database) -> ReleaseStore:
+    from seedbed.engines.records import SupportsRecords
+    from seedbed.model.target import NoAddress
+    from seedbed.releases.database_store import DatabaseStore
+
+    engine = targets.catalog.engine(database.engine)
+    if not isinstance(engine, SupportsRecords):
+        raise UsageError(
+            f"{database.id} cannot keep releases",
+            because=f"{database.engine} keeps no records",
+            try_="store of [release] is another database, or a directory",
+        )
+    with targets.open(environment, [database]) as (target,):
+        if isinstance(target.address, NoAddress):
+            raise target.address.error
+        records = engine.records(target.address, environment.name)
+    return DatabaseStore(records, environment.name, str(database.id))
 
 
 def require_released(targets: Targets, environment: Environment, request: Reviewable, verb: str) -> None:

@@ -7,9 +7,11 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -18,9 +20,15 @@ from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import Denied
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
-from seedbed.errors import Refused
+from seedbed.engines.postgres.address import Address
+from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.store.records import SCHEMA, PostgresRecords
+from seedbed.engines.postgres.wire.connection import open_connection
+from seedbed.engines.records import Record
+from seedbed.errors import Refused, Unreachable
 from seedbed.model.release import Evidence, Step, StepName
 from seedbed.model.secret import Secret
+from seedbed.releases.database_store import DatabaseStore
 from seedbed.releases.directory_store import DirectoryStore
 from seedbed.releases.records import encoded
 from seedbed.releases.store import ReleaseStore
@@ -30,7 +38,8 @@ from tests.support.aws_proxy import Policies, Proxy
 from tests.support.releases import approval, following, release, started
 
 WRITERS = 8
-KINDS = ("table", "directory")
+DOCS = Path(__file__).parents[3] / "docs"
+KINDS = ("table", "directory", "database")
 
 
 @pytest.fixture
@@ -44,9 +53,33 @@ def store(request: pytest.FixtureRequest, environment: str, tmp_path: Path) -> I
     if request.param == "directory":
         yield DirectoryStore(tmp_path / "releases", environment)
         return
+    if request.param == "database":
+        server: EmbeddedServer = request.getfixturevalue("postgres_server")
+        address = address_of(server, request.getfixturevalue("new_database")())
+        yield DatabaseStore(PostgresRecords(address, environment), environment, "user/postgres")
+        return
     request.getfixturevalue("aws")
     cloud: Cloud = request.getfixturevalue("cloud")
     yield TableStore(Table(cloud, TABLE), Bucket(cloud, BUCKET), environment)
+
+
+# As docs/how-to/give-rights.md has them.
+GRANTS = tuple(
+    line.rstrip(";")
+    for line in (DOCS / "how-to" / "give-rights.md")
+    .read_text()
+    .partition("```sql\n")[2]
+    .partition("```")[0]
+    .splitlines()
+)
+
+
+class Logins(NamedTuple):
+    """The login that releases, which owns the tables, and one that approves, at `address`."""
+
+    owner: DatabaseStore
+    approver: DatabaseStore
+    address: Address
 
 
 def spoil(store: ReleaseStore, sha256: str, data: bytes) -> None:
@@ -54,6 +87,9 @@ def spoil(store: ReleaseStore, sha256: str, data: bytes) -> None:
     if isinstance(store, DirectoryStore):
         path = store.directory / "blobs" / sha256
         path.write_bytes(data) if data else path.unlink()
+        return
+    if isinstance(store, DatabaseStore):
+        store._records.put(sha256, data)
         return
     assert isinstance(store, TableStore)
     store.bucket.put(f"releases/{store.environment}/{sha256}", data)
@@ -185,12 +221,17 @@ def test_what_is_no_record_of_a_release_is_refused(store: ReleaseStore, environm
         records = store.directory / "records"
         (records / "0001.json").write_bytes((records / "0002.json").read_bytes())
         (records / "0003.json").write_bytes(b"{}")
+    elif isinstance(store, DatabaseStore):
+        there = store._records.load(2)
+        assert there is not None
+        store._records.write(1, there)
+        store._records.write(3, Record(0, "", b"{}"))
     else:
         assert isinstance(store, TableStore)
-        there = store.table.get(f"release#{environment}", "0002")
-        assert there is not None
-        store.table.put({**there, "part": "0001"})
-        store.table.put({**there, "part": "0003", "record": "{}"})
+        item = store.table.get(f"release#{environment}", "0002")
+        assert item is not None
+        store.table.put({**item, "part": "0001"})
+        store.table.put({**item, "part": "0003", "record": "{}"})
     with pytest.raises(Refused, match="not its own"):
         store.load(1)
     with pytest.raises(Refused, match="cannot be read"):
@@ -303,6 +344,74 @@ def test_in_a_directory_an_approval_is_that_of_the_files_owner(environment: str,
     own.chmod(0o644)
     own.write_bytes(b"x" * 70_000)
     assert store.approvals(1) == []
+
+
+def address_of(server: EmbeddedServer, database: str, user: str = "") -> Address:
+    dsn = server.dsn(database)
+    return Address(dsn["host"], int(dsn["port"]), user or dsn["user"], database)
+
+
+@pytest.fixture
+def logins(
+    postgres_server: EmbeddedServer, new_database: Callable[[], str], environment: str
+) -> Iterator[Logins]:
+    """A store in a database, and that of a login with the rights that the page about rights gives to approvers."""
+    address = address_of(postgres_server, new_database())
+    store = DatabaseStore(PostgresRecords(address, environment), environment, "user/postgres")
+    assert store.create(release(environment))
+    name = f"ana_{uuid.uuid4().hex[:8]}"
+    with open_connection(address) as connection:
+        for each in (f"CREATE ROLE {name} LOGIN", *(line.replace("ana", name) for line in GRANTS)):
+            connection.execute(each.encode())
+        own = replace(address, user=name)
+        yield Logins(store, DatabaseStore(PostgresRecords(own, environment), environment, ""), own)
+        connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
+
+
+def test_a_login_that_approves_does_that_in_its_own_name_and_writes_nothing_else(
+    logins: Logins, environment: str
+) -> None:
+    logins.approver.approve(approval())
+    (found,) = logins.owner.approvals(1)
+    assert found.by.user_id == logins.address.user
+    assert logins.approver.load(1) == logins.owner.load(1)
+    assert abs(found.at - logins.owner.now()) < 60
+    for refused in (
+        lambda: logins.approver.create(release(environment, 2)),
+        lambda: logins.approver.replace(following(release(environment))),
+        lambda: logins.approver.put(b"plan"),
+    ):
+        with pytest.raises(Refused, match="may not do that"):
+            refused()
+    forged = f"INSERT INTO {SCHEMA}.approvals (environment, number, step, login, approval) VALUES ('', 1, '', 'ben', '')"
+    with open_connection(logins.address) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(forged.encode())
+
+
+def test_a_write_whose_connection_broke_after_it_is_made_once(
+    logins: Logins, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, broken = PostgresRecords.write, list[int]()
+
+    def lost(self: PostgresRecords, number: int, record: Record) -> bool:
+        made = write(self, number, record)
+        if not broken:
+            broken.append(number)
+            raise Unreachable("no connection to the server")
+        return made
+
+    monkeypatch.setattr(PostgresRecords, "write", lost)
+    assert logins.owner.create(release(environment, 2))
+    broken.clear()
+    assert logins.owner.replace(following(release(environment, 2)))
+    broken.clear()
+    assert not logins.owner.replace(following(release(environment, 2)))
+
+
+def test_a_server_that_is_away_is_unreachable(environment: str) -> None:
+    away = Address("127.0.0.1", 9, "ana", "none")
+    with pytest.raises(Unreachable):
+        PostgresRecords(away, environment).load(1)
 
 
 def test_drafts_of_those_who_were_killed_go_and_others_stay(environment: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from seedbed.aws.cloud import Cloud
     from seedbed.engines.postgres.options import Options
+    from seedbed.engines.postgres.store.records import PostgresRecords
     from seedbed.engines.sharing import SharedServer
     from seedbed.engines.snapshots import Snapshots
     from seedbed.model.hazard import Hazard, HazardRule
@@ -102,6 +103,11 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.rules.seed_scripts import script_text
 
         return script_text(script, kind, options.history_schema)
+
+    def records(self, address: Address, environment: str) -> PostgresRecords:
+        from seedbed.engines.postgres.store.records import PostgresRecords
+
+        return PostgresRecords(address, environment)
 
     def shared_settings(self, environment: str, service: str) -> Mapping[str, str]:
         from seedbed.engines.postgres.sharing.names import shared_settings

@@ -28,13 +28,14 @@ _USUAL = Path(".seedbed", "releases")
 def directory_of(targets: Targets, environment: Environment) -> Path | None:
     """Return the directory that keeps the releases of an environment; None where a table does."""
     said = environment.releases.store if environment.releases else ""
-    if _database(targets, environment):
+    if (database := _database(targets, said)) and not environment.is_sandbox:
         return None
     if not said and environment.region and not environment.is_sandbox:
         return None
     if there := targets.environ.get(DIRECTORY):
         return Path(there)
-    return Path(targets.catalog.platform.root, said or _USUAL, environment.name).absolute()
+    place = _USUAL if database else said or _USUAL
+    return Path(targets.catalog.platform.root, place, environment.name).absolute()
 
 
 def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
@@ -46,7 +47,7 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
         from seedbed.releases.directory_store import DirectoryStore
 
         return DirectoryStore(directory, environment.name)
-    if database := _database(targets, environment):
+    if environment.releases and (database := _database(targets, environment.releases.store)):
         return _in_database(targets, environment, database)
     from seedbed.aws.items import Table
     from seedbed.aws.objects import Bucket
@@ -65,10 +66,9 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
     return TableStore(Table(cloud, table), Bucket(cloud, bucket), environment.name)
 
 
-def _database(targets: Targets, environment: Environment) -> Database | None:
-    """Return the database that the manifest says keeps the releases; a sandbox is here for a while only."""
-    said = environment.releases.store if environment.releases and not environment.is_sandbox else ""
-    return next((each for each in targets.catalog.platform.databases if each.id == said), None)
+def _database(targets: Targets, store: str) -> Database | None:
+    """Return the database that `store` of the manifest names, None where it names a directory or nothing."""
+    return next((each for each in targets.catalog.platform.databases if each.id == store), None)
 
 
 def _in_database(targets: Targets, environment: Environment, database: Database) -> ReleaseStore:

@@ -54,8 +54,9 @@ def operating(context: CommandContext, env: str, note: str = "") -> Iterator[Ope
     from seedbed.project.releasing.going import Operator
 
     store, stop = store_of(context, env), Stop()
+    files = context.project.home.parent / "snapshots"  # beside the sandbox, as `snapshot take` has it
     with signals(stop):
-        yield Operator(store, store.caller(note), stop, context.out.log)
+        yield Operator(store, store.caller(note), stop, context.out.log, files=files)
 
 
 def environ_of(context: CommandContext, env: str) -> dict[str, str]:

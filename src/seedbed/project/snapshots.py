@@ -50,8 +50,18 @@ class SnapshotResult(Struct, frozen=True):
 class ReleaseSnapshots:
     """The snapshots of databases of one environment. `tell` is told in one line what is waited for."""
 
-    def __init__(self, targets: Targets, environment: Environment, *, stop: Stop, tell: Tell) -> None:
+    def __init__(
+        self,
+        targets: Targets,
+        environment: Environment,
+        *,
+        stop: Stop,
+        tell: Tell,
+        home: Path | None = None,
+    ) -> None:
+        """`home`: where snapshots lie that are files (default: beside the sandbox), if files stay there."""
         self._targets, self._environment, self._stop, self._tell = targets, environment, stop, tell
+        self._files = home or targets.home.parent / "snapshots"
 
     def take(
         self, databases: Sequence[Database], release: int, *, since: float = 0.0
@@ -191,9 +201,7 @@ class ReleaseSnapshots:
     @property
     def _home(self) -> Path | None:
         """Where snapshots lie that are files; None in a task, with which its files go."""
-        if CONTROL_TABLE in self._targets.environ:
-            return None
-        return self._targets.home.parent / "snapshots"
+        return None if CONTROL_TABLE in self._targets.environ else self._files
 
     # Waiting
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -262,3 +266,55 @@ def test_a_drill_finds_a_copy_that_is_not_what_it_should_be(site: Site) -> None:
     found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
     assert [each.name for each in found.checks if not each.is_good] == ["expectation titles"]
     assert found.evidence(0).verdict == "bad"
+
+
+def _started(site: Site, *words: str) -> subprocess.Popen[str]:
+    environ = {**os.environ, **site.environ, "AWS_EC2_METADATA_DISABLED": "true"}
+    argv = [
+        sys.executable,
+        "-m",
+        "seedbed",
+        "-C",
+        str(site.root),
+        "snapshot",
+        *words,
+        "-e",
+        "staging",
+        "--json",
+    ]
+    return subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _ran(site: Site, *words: str) -> tuple[int, Any]:
+    child = _started(site, *words)
+    out, err = child.communicate(timeout=120)
+    assert out, err
+    return child.returncode, json.loads(out)
+
+
+@pytest.mark.slow(40)
+def test_commands_that_are_killed_while_they_ask_are_called_again_and_go_on(site: Site) -> None:
+    site.apply_first()
+    for operation, *words in (
+        ("CreateBackup", "take", "--release", "12"),
+        ("RestoreTableFromBackup", "restore", "--release", "12"),
+        ("DeleteTable", "drop", "--release", "12"),
+    ):
+        with site.aws.hold(operation, when="answered", times=1) as held:
+            child = _started(site, *words)
+            held.wait_until_inside()
+            child.kill()
+            child.communicate()
+        code, document = _ran(site, *words)
+        assert code == 0, document
+    assert [each["BackupName"] for each in site.client.call("ListBackups", {})["BackupSummaries"]] == [
+        "seedbed-shop-staging-courses-r12"
+    ] * 3
+    assert not [each for each in site.client.call("ListTables", {})["TableNames"] if "." in each]
+    code, document = _ran(site, "list")
+    assert (code, [each["state"] for each in document["snapshots"]]) == (0, ["available"])
+    code, document = _ran(site, "drill", "--release", "12")
+    assert (code, document["evidence"][0]["verdict"]) == (0, "good"), document
+    code, document = _ran(site, "delete", "--release", "12", "--yes")
+    assert (code, [each["state"] for each in document["snapshots"]]) == (0, ["gone"])
+    assert _ran(site, "restore", "--release", "12")[0] == 3

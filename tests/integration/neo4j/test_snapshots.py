@@ -135,3 +135,12 @@ def test_a_drill_says_what_to_do_instead(site: Site) -> None:
     site.take()
     with pytest.raises(Refused, match="has no drill"):
         drill(site.snapshots(), site.project().targets, site.database, 12, stop=Stop())
+
+
+def test_a_dump_lies_where_it_is_told_to_and_not_with_a_bundle_that_goes(site: Site, tmp_path: Path) -> None:
+    project = site.project()
+    where = project.catalog.environment("staging")
+    kept = ReleaseSnapshots(project.targets, where, stop=Stop(), tell=lambda _: None, home=tmp_path / "kept")
+    (result,) = kept.take([site.database], 12)
+    assert result.snapshot is not None
+    assert Path(result.snapshot.parts["tutor-matching/neo4j"]).parent == tmp_path / "kept"

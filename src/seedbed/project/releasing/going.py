@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -62,13 +63,17 @@ _RAISED: dict[ExitCode, type[SeedbedError]] = {
 
 
 class Operator(Struct, frozen=True):
-    """Who takes steps, where they are written down, and whom lines about them are told to. `beat`: seconds."""
+    """Who takes steps, where they are written down, and whom lines about them are told to. `beat`: seconds.
+
+    `files`: where snapshots lie that are files: not with the bundle, which goes when the step ends.
+    """
 
     store: ReleaseStore
     who: Identity
     stop: Stop
     tell: Callable[[str], None]
     beat: float = BEAT
+    files: Path | None = None
 
 
 class Steps:
@@ -209,7 +214,11 @@ class Steps:
 
         operator, project = self._operator, self._unpacked.project
         taking = ReleaseSnapshots(
-            project.targets, self._unpacked.environment, stop=operator.stop, tell=operator.tell
+            project.targets,
+            self._unpacked.environment,
+            stop=operator.stop,
+            tell=operator.tell,
+            home=operator.files,
         )
         asked = [project.catalog.database(each) for each in databases]
         now = operator.store.now()

@@ -9,12 +9,16 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
+from seedbed.documents.document import text
+from seedbed.documents.snapshot import SnapshotsDocument
 from seedbed.engines.snapshots import TakenElsewhere
 from seedbed.errors import ExitCode, Interrupted, Refused
 from seedbed.execution.stopping import Stop
 from seedbed.model.platform import Database
-from seedbed.model.snapshot import known_id, snapshot_id
+from seedbed.model.snapshot import Snapshot, known_id, snapshot_id
 from seedbed.project import snapshots
+from seedbed.project.releasing.children import Ended
+from seedbed.project.releasing.snapshots import taken, told
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.snapshots import KeptSnapshots
 
@@ -29,6 +33,7 @@ class Site:
         self.kept = {str(each.id): KeptSnapshots(str(each.id)) for each in (SHOP, STOCK)}
         self.stop = Stop()
         self.told: list[str] = []
+        self.home = Path("nowhere", "sandbox")
 
     @property
     def snapshots(self) -> ReleaseSnapshots:
@@ -151,3 +156,38 @@ def test_names_of_snapshots_are_read_back_and_those_of_others_are_not() -> None:
     assert known_id("my_shop", "prod", "user", snapshot_id("my_shop", "prod", "user", 7)) == (7, 1)
     assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-user-r12-final") is None
     assert known_id("my_shop", "prod", "user", "seedbed-my-shop-prod-users-r12") is None
+
+
+def test_what_a_task_says_of_a_snapshot_is_evidence_of_when_it_was_taken_and_anything_else_is_none() -> None:
+    (kept,) = (
+        Snapshot(id="x", database="user/postgres", release=12, state="available", taken=1_793_440_800.25),
+    )
+    document = SnapshotsDocument.of("prod", [kept], (), "snapshot take", evidence=[kept.evidence(5.0)])
+    data = text(document).encode()
+    assert told(data, "user/postgres", 7.0) == replace(kept.evidence(5.0), at=7.0)
+    assert told(data, "payment/postgres", 7.0) is None
+    assert told(b"", "user/postgres", 7.0) is None
+    assert told(b"[]", "user/postgres", 7.0) is None
+
+
+class Unpacked:
+    """A bundle of an environment that is reached by a task; `words`: the commands that were run."""
+
+    def __init__(self, ended: Ended) -> None:
+        self.environment = SimpleNamespace(has_runs=True, name="prod")
+        self.ended, self.words = ended, list[str]()
+
+    def seedbed(self, words: Any, stop: Stop) -> Ended:
+        self.words.append(" ".join(words))
+        return self.ended
+
+
+def test_where_databases_are_reached_by_a_task_each_snapshot_is_taken_there_as_a_person_would() -> None:
+    operator: Any = SimpleNamespace(stop=Stop(), tell=lambda _: None, store=SimpleNamespace(now=lambda: 9.0))
+    unpacked: Any = Unpacked(Ended(4, b""))
+    (found,) = taken(operator, unpacked, ["user/postgres"], 12, 0.0)
+    assert unpacked.words == [
+        "snapshot take -e prod --release 12 --since 1970-01-01T00:00:00+00:00 -s user --engine postgres --json"
+    ]
+    assert (found.verdict, found.about) == ("bad", "user/postgres")
+    assert "exit code 4" in found.text

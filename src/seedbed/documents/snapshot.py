@@ -48,10 +48,14 @@ class EvidenceEntry(Part, frozen=True):
     kind: Annotated[str, says("Of what.")]
     verdict: Annotated[str, says("`good`, `bad`, or `unknown`, which wants a written reason.")]
     text: Annotated[str, says("It, in one line.")]
+    about: Annotated[str, says("The id of the database.")]
+    since: Annotated[str | None, says("When the snapshot was begun; null where that is not known.")]
 
     @classmethod
     def of(cls, evidence: Evidence) -> EvidenceEntry:
-        return cls(evidence.kind, evidence.verdict, evidence.text)
+        since = datetime.fromtimestamp(evidence.since, UTC).isoformat(timespec="milliseconds")
+        told = since if evidence.since else None
+        return cls(evidence.kind, evidence.verdict, evidence.text, evidence.about, told)
 
 
 class CopyEntry(Part, frozen=True):

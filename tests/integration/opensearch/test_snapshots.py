@@ -142,6 +142,7 @@ def documented(kind: str, number: int = 1) -> str:
     return section.split(f"```{kind}")[number].partition("\n")[2].partition("```")[0]
 
 
+@pytest.mark.slow
 def test_an_index_that_a_contract_removed_is_filled_as_documented_and_no_search_meets_the_copy(
     site: Site,
 ) -> None:

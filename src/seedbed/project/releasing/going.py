@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from seedbed.errors import (
     ExitCode,
@@ -45,6 +44,7 @@ from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.claim import BEAT, Claim, claimed
 from seedbed.project.releasing.code import fetched
 from seedbed.project.releasing.commands import StepCommand
+from seedbed.project.releasing.snapshots import taken
 from seedbed.project.releasing.unpacked import Unpacked
 from seedbed.releases.store import ReleaseStore
 
@@ -192,7 +192,9 @@ class Steps:
     def _snapshot(self, claim: Claim, facts: Facts) -> Sequence[Evidence]:
         claim.confirm()
         changed = max(claim.release.step(each).ended for each in (StepName.EXPAND, StepName.MIGRATE))
-        found = self._taken(facts.contracted, claim.release.number, changed)
+        # A snapshot from before data changed last is not of all of them.
+        since = max(changed, self._operator.store.now() - self._rules.snapshot_max_age)
+        found = taken(self._operator, self._unpacked, facts.contracted, claim.release.number, since)
         for each in found:
             self._operator.tell(each.text)
         bad = [each.text for each in found if each.verdict == "bad"]
@@ -204,33 +206,6 @@ class Steps:
                 try_=Hint("fix it; then: ", call("release next")),
             )
         return found
-
-    def _taken(self, databases: Sequence[str], number: int, changed: float) -> list[Evidence]:
-        """Return what shows that each of `databases` has a snapshot that can be restored. Raises Interrupted.
-
-        `changed`: when a step last changed data. A snapshot from before that is not of all of them.
-        """
-        from seedbed.project.snapshots import ReleaseSnapshots
-
-        operator, project = self._operator, self._unpacked.project
-        taking = ReleaseSnapshots(
-            project.targets,
-            self._unpacked.environment,
-            stop=operator.stop,
-            tell=operator.tell,
-            home=operator.files,
-        )
-        asked = [project.catalog.database(each) for each in databases]
-        now = operator.store.now()
-        since = max(changed, now - self._rules.snapshot_max_age)
-        found = taking.take(asked, number, since=since)
-        now = operator.store.now()
-        return [
-            replace(
-                each.evidence(now), about=each.database, since=each.snapshot.taken if each.snapshot else 0.0
-            )
-            for each in found
-        ]
 
     def _close(self, _claim: Claim, _facts: Facts) -> Sequence[Evidence]:
         return ()  # what ends with it is the release

@@ -38,7 +38,7 @@ _MODEL = botocore.session.get_session().get_service_model("rds")
 _OPERATIONS = (
     *("CreateDBClusterSnapshot", "DescribeDBClusterSnapshots", "DeleteDBClusterSnapshot"),
     *("RestoreDBClusterFromSnapshot", "DescribeDBClusters", "DeleteDBCluster"),
-    *("CreateDBInstance", "DescribeDBInstances", "DeleteDBInstance"),
+    *("CreateDBInstance", "DescribeDBInstances", "DeleteDBInstance", "ModifyDBCluster", "ModifyDBInstance"),
 )
 
 
@@ -57,6 +57,7 @@ class Aurora:
         self.snapshots: dict[str, dict[str, Any]] = {}
         self._server, self._numbers, self._doors = server, count(1), list[socket.socket]()
         self._databases: dict[str, str] = {}  # by cluster or snapshot, which database it is
+        self._ports: dict[str, int] = {}  # by name of a cluster: an endpoint is of a name, whoever has it
         self._lock = threading.RLock()
         for each in _OPERATIONS:
             aws.serve(on(each, service="rds"), self._serve)
@@ -178,6 +179,31 @@ class Aurora:
         self.clusters[name] |= {"goes": True, "left": self.looks}
         return {"DBCluster": self._cluster(name)["told"]}
 
+    def _ModifyDBCluster(self, asked: Any) -> Any:
+        name, new = asked["DBClusterIdentifier"], asked.get("NewDBClusterIdentifier", "")
+        if self._cluster(name)["status"] != "available":
+            raise Refusal("InvalidDBClusterStateFault")
+        if new in self.clusters:
+            raise Refusal("DBClusterAlreadyExistsFault")
+        assert asked.get("ApplyImmediately") == "true", "else it waits for the next maintenance window"
+        self.clusters[name] |= {"protected": asked.get("DeletionProtection") == "true"}
+        if new:
+            self.clusters[new] = self.clusters.pop(name) | {"left": self.looks, "port": self._endpoint(new)}
+            self._databases[new] = self._databases.pop(name)
+            for each in self.instances.values():
+                each["cluster"] = new if each["cluster"] == name else each["cluster"]
+        return {"DBCluster": self._cluster(new or name)["told"]}
+
+    def _ModifyDBInstance(self, asked: Any) -> Any:
+        name, new = asked["DBInstanceIdentifier"], asked["NewDBInstanceIdentifier"]
+        if name not in self.instances:
+            raise Refusal("DBInstanceNotFoundFault")
+        if new in self.instances:
+            raise Refusal("DBInstanceAlreadyExistsFault")
+        assert asked.get("ApplyImmediately") == "true", "else it waits for the next maintenance window"
+        self.instances[new] = self.instances.pop(name) | {"DBInstanceIdentifier": new, "left": self.looks}
+        return {"DBInstance": self._instance(new)}
+
     def _CreateDBInstance(self, asked: Any) -> Any:
         name, cluster = asked["DBInstanceIdentifier"], asked["DBClusterIdentifier"]
         if name in self.instances:
@@ -222,7 +248,7 @@ class Aurora:
     def _made(self, name: str, database: str, group: str, subnets: str, parameters: str) -> dict[str, Any]:
         self._databases[name] = database
         return {
-            "port": self._door(database, group),
+            "port": self._endpoint(name, group),
             "group": group,
             "subnets": subnets,
             "parameters": parameters,
@@ -293,23 +319,26 @@ class Aurora:
 
     # Its endpoints
 
-    def _door(self, database: str, group: str) -> int:
-        """Return a port behind which the server has that database alone; the default group lets nobody in."""
-        door = socket.create_server(("127.0.0.1", 0))
-        self._doors.append(door)
-        if group != DEFAULT:
-            threading.Thread(target=self._accept, args=(door, database), daemon=True).start()
-        return int(door.getsockname()[1])
+    def _endpoint(self, name: str, group: str = GROUP) -> int:
+        """Return the port of the cluster of that name; the default group lets nobody in."""
+        if name not in self._ports:
+            door = socket.create_server(("127.0.0.1", 0))
+            self._doors.append(door)
+            self._ports[name] = int(door.getsockname()[1])
+            if group != DEFAULT:
+                threading.Thread(target=self._accept, args=(door, name), daemon=True).start()
+        return self._ports[name]
 
-    def _accept(self, door: socket.socket, database: str) -> None:
+    def _accept(self, door: socket.socket, name: str) -> None:
         with suppress(OSError):
             while True:
                 client, _ = door.accept()
-                threading.Thread(target=self._carry, args=(client, database), daemon=True).start()
+                threading.Thread(target=self._carry, args=(client, name), daemon=True).start()
 
-    def _carry(self, client: socket.socket, database: str) -> None:
+    def _carry(self, client: socket.socket, name: str) -> None:
         path = f"{self._server.socket_directory}/.s.PGSQL.{self._server.port}"
-        with suppress(OSError), client, socket.socket(socket.AF_UNIX) as server:
+        with suppress(OSError, KeyError), client, socket.socket(socket.AF_UNIX) as server:
+            database = self._databases[name]
             while (code := struct.unpack("!I", (message := _first(client))[4:8])[0]) in (_TLS, _GSS):
                 client.sendall(b"N")
             server.connect(path)

@@ -140,7 +140,10 @@ class ClusterSnapshots:
         found = []
         for each in self._pages("DescribeDBClusters", "DBClusters"):
             tags = self._tags_of(each)
-            if COPY in tags and self._is_ours(each):
+            is_beside = each["DBClusterIdentifier"] == self._beside(tags.get(COPY, ""))
+            if (
+                COPY in tags and self._is_ours(each) and is_beside
+            ):  # one that took the original's name is no copy
                 is_there = each["Status"] == "available"
                 found.append(self._copy(tags[COPY], each if is_there else None, f"it is {each['Status']}"))
         return sorted(found, key=lambda each: each.name)

@@ -11,12 +11,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from seedbed import __version__
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.files import archive
 from seedbed.files.platform import read_files
 from seedbed.model.release import Approval, Release, StepName
 from seedbed.releases import bundle
 from seedbed.releases.directory_store import DirectoryStore
-from tests.support.projects import Ran, clean_environment, run, start
+from tests.support.postgres.wire import connected
+from tests.support.projects import ProjectFiles, Ran, clean_environment, run, start, variables
 
 ENV = "prod"
 ME = os.getuid()
@@ -111,3 +113,43 @@ class Site:
         if by != ME:
             os.chown(left, by, by)
             left.rename(home / f"uid-{by}")
+
+
+RELEASE = """
+[release]
+approvals = {expand = 0, contract = 1}
+soak = "0s"
+"""
+
+
+def write_users(files: ProjectFiles, more: str = RELEASE) -> None:
+    files.manifest(["user"], more)
+    files.migration(
+        "20260101000001_make",
+        "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (7, 'Ana');",
+        "DROP TABLE users;",
+    )
+    files.migration(
+        "20260101000002_add", "ALTER TABLE users ADD display text;", "ALTER TABLE users DROP display;"
+    )
+    files.migration(
+        "20260101000003_fill",
+        "UPDATE users SET display = name;",
+        "UPDATE users SET display = NULL;",
+        directives="phase=migrate",
+    )
+    files.migration("20260101000004_drop", "ALTER TABLE users DROP name;", directives="phase=contract")
+
+
+class Users(Site):
+    """The site, and what is in its database."""
+
+    def __init__(self, root: Path, server: EmbeddedServer, database: str) -> None:
+        super().__init__(root, variables(server, database, "USER_"))
+        self.server, self.database = server, database
+
+    @property
+    def columns(self) -> list[str]:
+        with connected(self.server, self.database) as connection:
+            said = "SELECT column_name FROM information_schema.columns WHERE table_name = 'users' ORDER BY 1"
+            return [str(row[0]) for row in connection.execute(said)]

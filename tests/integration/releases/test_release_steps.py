@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +10,9 @@ import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import StepName
-from tests.support.postgres.databases import empty_database
 from tests.support.postgres.wire import connected, wait_until
-from tests.support.projects import ProjectFiles, variables
-from tests.support.released import ENV, Site
-
-RELEASE = """
-[release]
-approvals = {expand = 0, contract = 1}
-soak = "0s"
-"""
-SLOW = "SELECT pg_sleep(1.5);"
-
+from tests.support.projects import ProjectFiles
+from tests.support.released import ENV, Users, write_users
 
 HOOKED = """
 [release]
@@ -41,61 +31,6 @@ echo "$1 $SEEDBED_RELEASE $SEEDBED_ENVIRONMENT $SEEDBED_COMMIT $SEEDBED_IMAGE_AP
 [ -f "$TOLD.slow" ] && sleep 30
 [ ! -f "$TOLD.broken" ]
 """
-
-
-def write_users(files: ProjectFiles, more: str = RELEASE) -> None:
-    files.manifest(["user"], more)
-    files.migration(
-        "20260101000001_make",
-        "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (7, 'Ana');",
-        "DROP TABLE users;",
-    )
-    files.migration(
-        "20260101000002_add", "ALTER TABLE users ADD display text;", "ALTER TABLE users DROP display;"
-    )
-    files.migration(
-        "20260101000003_fill",
-        "UPDATE users SET display = name;",
-        "UPDATE users SET display = NULL;",
-        directives="phase=migrate",
-    )
-    files.migration("20260101000004_drop", "ALTER TABLE users DROP name;", directives="phase=contract")
-
-
-class Users(Site):
-    """The site, and what is in its database."""
-
-    def __init__(self, root: Path, server: EmbeddedServer, database: str) -> None:
-        super().__init__(root, variables(server, database, "USER_"))
-        self.server, self.database = server, database
-
-    @property
-    def columns(self) -> list[str]:
-        with connected(self.server, self.database) as connection:
-            said = "SELECT column_name FROM information_schema.columns WHERE table_name = 'users' ORDER BY 1"
-            return [str(row[0]) for row in connection.execute(said)]
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedServer) -> Path:
-    """A platform with a release that was just opened on an empty database: its plans fit every empty one."""
-    root = tmp_path_factory.mktemp("opened")
-    files = ProjectFiles(root)
-    write_users(files)
-    with empty_database(postgres_server) as database:
-        site = Users(root, postgres_server, database)
-        site.build()
-        ran = site.open("--as", "github:ana")
-    assert ran.code == 0, ran.everything
-    return root
-
-
-@pytest.fixture
-def site(
-    opened: Path, tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
-) -> Users:
-    shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
-    return Users(tmp_path, postgres_server, new_database())
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -83,27 +83,55 @@ def test_the_platform_its_programs_and_given_assemblies_are_in_it(root: Path, tm
     )  # it is a platform, of which nothing says where it is
 
 
+def test_what_is_not_in_the_commit_makes_it_dirty_where_it_is_in_the_bundle(root: Path) -> None:
+    clean = built(root).index.commit
+    assert len(clean) == 40
+    for name, is_in_it in (
+        ("services/user/postgres/migrations/20260101000002_t2.sql", True),
+        ("services/user/postgres/migrations/ignored.csv", True),
+        ("services/user/__pycache__/a.pyc", False),
+        ("deploy.sh", True),
+        ("cdk/app.py", True),
+        ("cdk/deploy.zip", False),
+        ("README.md", False),
+    ):
+        path = root / name
+        before = path.read_bytes() if path.exists() else None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write("-- migrate:up\nSELECT 1;\n")
+        assert built(root).index.commit == clean + ("-dirty" if is_in_it else ""), name
+        if before is None:
+            path.unlink()
+        else:
+            path.write_bytes(before)
+    assert built(root).index.commit == clean
+
+
 @pytest.mark.parametrize(
-    "name",
+    ("spoil", "said"),
     [
-        "services/user/postgres/migrations/20260101000002_t2.sql",
-        "services/user/postgres/migrations/ignored.csv",
-        "services/user/__pycache__/a.pyc",
-        "deploy.sh",
-        "cdk/app.py",
-        "cdk/deploy.zip",
-        "README.md",
+        (lambda program: program.chmod(0o644), "may not be executed"),
+        (lambda program: program.unlink(), "no file below the manifest's directory"),
     ],
+    ids=["no program", "gone"],
 )
-def test_what_is_not_in_the_commit_makes_it_dirty_where_it_is_in_the_bundle(root: Path, name: str) -> None:
-    clean = built(root)
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    with (root / name).open("a") as file:
-        file.write("-- migrate:up\nSELECT 1;\n")
-    changed = built(root)
-    is_in_it = (root / name).name not in {"README.md", "a.pyc", "deploy.zip"}
-    assert changed.index.is_dirty is is_in_it
-    assert changed.index.commit == clean.index.commit + ("-dirty" if is_in_it else "")
+def test_a_program_that_could_not_be_called_is_said_while_it_can_be_mended(
+    root: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    spoil(root / "deploy.sh")
+    ran = run(root, "release", "build", "-o", "../release.tar")
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_program_that_is_a_link_has_the_name_by_which_it_is_called(root: Path, tmp_path: Path) -> None:
+    (root / "scripts").mkdir()
+    (root / "deploy.sh").rename(root / "scripts" / "of-all.sh")
+    (root / "deploy.sh").symlink_to("scripts/of-all.sh")
+    built(root).unpack(tmp_path / "there")
+    assert os.access(platform_in(tmp_path / "there") / "deploy.sh", os.X_OK)
+    assert not (platform_in(tmp_path / "there") / "scripts").exists()
 
 
 def test_without_a_checkout_it_has_no_commit(root: Path) -> None:

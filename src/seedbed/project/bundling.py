@@ -114,16 +114,33 @@ class Bundling(Struct, frozen=True):
             return dict(zip((each.name for each in wanted), pool.map(synthesised, wanted), strict=True))
 
     def _programs(self, root: Path) -> Iterator[tuple[str, Member]]:
-        """Yield what [release.code] names of the platform's files, for any environment."""
+        """Yield what [release.code] names of the platform's files, for any environment. Raises UsageError."""
         rules = [each.releases for each in self.catalog.platform.environments if each.releases]
-        words = {each for rule in rules for each in (*rule.code.run, *rule.code.back)}
-        home = root.resolve()
-        for word in sorted(words):
-            path = (home / word).resolve()
-            if path.is_file() and path.is_relative_to(home):
-                name = path.relative_to(home).as_posix()
+        calls = {each for rule in rules for each in (rule.code.run, rule.code.back) if each}
+        found = {word: _named(root, word) for call in calls for word in call}
+        for program in sorted(call[0] for call in calls):
+            path = found[program]
+            if path is None or not is_program(path):
+                raise UsageError(
+                    f"{program} is no program of the platform",
+                    because="[release.code] calls it, and "
+                    + ("it may not be executed" if path else "it is no file below the manifest's directory"),
+                    try_="chmod +x FILE, and commit that"
+                    if path
+                    else "name a file that is there: ./deploy.sh",
+                )
+        for word, path in sorted(found.items()):
+            if path is not None:
+                name = os.path.normpath(word)
                 data = read_all([(name, path)], "name a smaller file in [release.code]")[name]
                 yield name, Member(name, data, is_program(path))
+
+
+def _named(root: Path, word: str) -> Path | None:
+    """Return the file below `root` that a word of a call names, None where it is another argument."""
+    path = root / os.path.normpath(word)
+    is_below = not Path(word).is_absolute() and path.resolve().is_relative_to(root.resolve())
+    return path if is_below and ".." not in Path(os.path.normpath(word)).parts and path.is_file() else None
 
 
 def _commit(root: Path, paths: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ _INSTALL_WHEEL = """\
 class StarterRequest(Struct, frozen=True):
     """What is wanted: a platform in `directory`, whose first service has a database of each of `engines`.
 
-    `cdk`: with the app that makes its stacks.
+    `cdk`: with the app that makes its stacks. `ci`: with workflows that take it to its environments, of "github".
     """
 
     directory: Path
@@ -119,6 +119,7 @@ class StarterRequest(Struct, frozen=True):
     service: str
     engines: tuple[str, ...]
     cdk: bool = False
+    ci: str = ""
 
 
 class Starter(Struct, frozen=True):
@@ -276,6 +277,8 @@ def _files(
         yield root / SCHEMAS / _schema_file(name), json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     yield root / ".gitignore", _IGNORED
     yield _workflow(request)
+    if request.ci:
+        yield from _workflows(request)
     if request.cdk:
         yield root / "cdk" / "app.py", _APP
         yield root / "cdk" / "cdk.json", _CDK
@@ -306,9 +309,7 @@ def _schema_file(name: str) -> str:
 
 def _workflow(request: StarterRequest) -> tuple[Path, str]:
     """Return the workflow: at the root of the repository, for GitHub looks nowhere else."""
-    root = request.directory
-    repository = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
-    below = root.relative_to(repository).as_posix()
+    repository, below = _place(request)
     where = (
         f"    defaults:\n      run:\n        working-directory: {json.dumps(below)}\n" if below != "." else ""
     )
@@ -317,6 +318,35 @@ def _workflow(request: StarterRequest) -> tuple[Path, str]:
     )
     text = _CI.format(directory=where, version=__version__, install=install)
     return repository / WORKFLOW, text
+
+
+def _place(request: StarterRequest) -> tuple[Path, str]:
+    """Return the root of the repository, and where the platform lies in it, as a POSIX path."""
+    root = request.directory
+    repository = next((each for each in (root, *root.parents) if (each / ".git").exists()), root)
+    return repository, root.relative_to(repository).as_posix()
+
+
+def _workflows(request: StarterRequest) -> Iterator[tuple[Path, str]]:
+    """Yield the workflows that take the platform to the environments of its manifest. Raises UsageError."""
+    from seedbed.project.workflows import WorkflowsRequest, github_files
+
+    manifest = request.directory / load.FILE
+    if not manifest.exists():
+        raise UsageError(
+            "there is no environment that a workflow could take a release to",
+            because=f"{request.directory} has no {load.FILE} yet, which declares them",
+            try_="write the platform first, without --ci; then declare its environments",
+        )
+    platform = load.load(manifest, lambda name: registry.load(name).options, registry.names())
+    repository, below = _place(request)
+    has_app = request.cdk or (request.directory / "cdk" / "cdk.json").exists()
+    package = f"seedbed[$EXTRAS]=={__version__}"
+    if not is_from_an_index():
+        package = f"./wheels/seedbed-{__version__}-py3-none-any.whl[$EXTRAS]"
+    wanted = WorkflowsRequest(platform, below, f'pip install "{package}"', __version__, has_app)
+    for place, text in github_files(wanted):
+        yield repository / place, text
 
 
 def _extras(request: StarterRequest) -> list[str]:

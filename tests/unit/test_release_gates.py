@@ -122,7 +122,7 @@ def test_an_approval_of_the_step_and_its_digest_opens_it() -> None:
     ("changes", "kind", "said"),
     [
         ({"digest": "0" * 64}, "wait", "it is of another digest"),
-        ({"at": T0 - 1}, "wait", "made before the release was opened"),
+        ({"at": T0 - 6}, "wait", "made before the release was opened"),
         ({"at": T0 + 2 * HOUR}, "wait", "made later than now"),
         ({"by": ROBOT}, "policy", "who opened a release does not approve it"),
         ({"by": person("robot", note="github:Ana")}, "policy", "who opened a release"),
@@ -136,6 +136,12 @@ def test_an_approval_that_does_not_count_says_why(changes: dict[str, Any], kind:
     found = approved(release, replace(approval(release, EXPAND), **changes))
     assert (found.is_open, found.kind) == (False, kind)
     assert said in found.because
+
+
+def test_a_store_whose_parts_tell_whole_seconds_makes_no_approval_invalid() -> None:
+    release = a_release(opened=T0 + 0.9)
+    assert approved(release, approval(release, EXPAND, at=T0), now=T0 + 1.5).is_open
+    assert approved(release, approval(release, EXPAND, at=T0 + 2), now=T0 + 1.0).is_open
 
 
 def test_an_approval_holds_for_three_days() -> None:
@@ -171,6 +177,11 @@ def test_two_approvals_are_of_two_people() -> None:
         (ANA, BEN, False),
         (person("GitHubActions", "AROAONE"), person("GitHubActions", "AROATWO"), False),
         (person("botocore-session-1796000000", "AROAONE"), person("botocore-session-1796000000"), False),
+        (person("AWSCodeBuild-0a1b2c3d-4e5f", "A"), person("AWSCodeBuild-0a1b2c3d-4e5f", "B"), False),
+        (person("GitLabRunner-7-12", "A"), person("GitLabRunner-7-12", "B"), False),
+        (person("deploy", "A"), person("deploy", "B"), False),
+        (person("ana@shop.example", "A"), person("Ana@shop.example", "B"), True),
+        (person("beadface", "A"), person("beadface", "B"), True),
         (person("i-0abcdef0123456789", "AROAONE"), person("i-0abcdef0123456789"), False),
         (person("GitHubActions", "A", "github:ana"), person("GitHubActions", "B", "GitHub:ana "), True),
         (person("GitHubActions", "A", "github:ana"), person("GitHubActions", "B", "github:ben"), False),

@@ -27,6 +27,7 @@ from seedbed.planning.people import distinct, named, same_person, shown
 from seedbed.support.phrases import count, listed, moment, whole_hours
 
 _RENEWED = 60.0  # seconds
+_SKEW = 5.0  # seconds between the clocks of a store's parts, of which some tell whole seconds
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -213,9 +214,9 @@ def _refusal(release: Release, approval: Approval, facts: Facts) -> str:
     """Return why an approval does not count; empty where it does."""
     if approval.digest != release.digest:
         return "it is of another digest"
-    if approval.at < release.opened:
+    if approval.at < release.opened - _SKEW:
         return "it was made before the release was opened"
-    if approval.at > facts.now:
+    if approval.at > facts.now + _SKEW:
         return "it was made later than now"
     if facts.now - approval.at > facts.rules.approval_max_age:
         return f"it is older than {whole_hours(facts.rules.approval_max_age)}"

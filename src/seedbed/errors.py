@@ -108,6 +108,7 @@ _TAKES_ENVIRONMENT = _OF_RELEASES | frozenset(
         "runs list",
         "runs stop",
         "seed",
+        "snapshot drop",
         "snapshot list",
         "snapshot take",
         "status",

@@ -619,7 +619,9 @@ CASES: dict[str, list[Case]] = {
     "snapshot delete": [
         Case("-e dev-test -s shop --release 1 --yes", "snapshots", 0, "snapshots"),
         Case("-e dev-test --release 1 --yes", "snapshots", 3),
+        Case("-e dev-test -s shop --before 2020-01-01 --yes", "snapshots", 0, "snapshots"),
         Case("-e dev-test --release 1", "error", 2),
+        Case("-e dev-test --yes", "error", 2),
     ],
     "env list": [Case("", "environments", 0), Case("more", "error", 2)],
     "env down": [

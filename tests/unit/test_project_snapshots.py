@@ -142,11 +142,21 @@ def test_a_copy_is_restored_under_the_name_of_its_release_and_taken_away_again(s
 
 def test_what_is_deleted_is_told_as_gone(site: Site) -> None:
     site.snapshots.take([SHOP], 12)
-    (result,) = site.snapshots.delete([SHOP], 12)
+    (result,) = site.snapshots.delete([SHOP], release=12)
     assert result.snapshot is not None
     assert result.snapshot.state == "gone"
     assert result.evidence(0).verdict == "bad"
-    assert site.snapshots.delete([SHOP], 12)[0].snapshot is None
+    assert site.snapshots.delete([SHOP], release=12) == []
+
+
+def test_what_is_older_than_it_has_to_be_is_deleted_and_nothing_else(site: Site) -> None:
+    for release in (11, 12):
+        site.snapshots.take([SHOP], release)
+    kept = site.kept["shop/memory"]
+    kept.there = {name: replace(each, taken=each.release * 100.0) for name, each in kept.there.items()}
+    gone = site.snapshots.delete([SHOP, STOCK], before=1150.0)
+    assert [each.snapshot.release for each in gone if each.snapshot] == [11]
+    assert [each.release for each in kept.there.values()] == [12]
 
 
 def test_names_of_snapshots_are_read_back_and_those_of_others_are_not() -> None:

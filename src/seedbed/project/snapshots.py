@@ -106,20 +106,26 @@ class ReleaseSnapshots:
                     entries.append(Listed(name, error=as_one(error)))
         return entries
 
-    def delete(self, databases: Sequence[Database], release: int) -> list[SnapshotResult]:
-        """Delete all snapshots that `databases` have of a release; the newest of each is in the result, gone."""
+    def delete(
+        self, databases: Sequence[Database], *, release: int = 0, before: float = 0.0
+    ) -> list[SnapshotResult]:
+        """Delete the snapshots of a release, or all that were taken before then; each is in the result, gone.
+
+        One that is still being made is of an unknown age, and stays where `before` is asked for.
+        """
         from msgspec.structs import replace
 
         with self._all(databases) as (found, failed):
-            done: dict[str, Snapshot] = {}
+            results: list[SnapshotResult] = []
             for name, service in found.items():
                 try:
-                    for each in reversed([one for one in service.listed() if one.release == release]):
-                        service.delete(each)
-                        done[name] = replace(each, state="gone")
+                    for each in service.listed():
+                        if each.release == release or 0 < each.taken < before:
+                            service.delete(each)
+                            results.append(SnapshotResult(name, replace(each, state="gone")))
                 except SeedbedError as error:
                     failed[name] = as_one(error)
-        return _results(databases, done, failed)
+        return results + [SnapshotResult(name, error=error) for name, error in sorted(failed.items())]
 
     # One database
 

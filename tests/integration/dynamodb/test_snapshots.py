@@ -240,7 +240,7 @@ def test_a_restore_that_was_stopped_goes_on_and_restores_nothing_twice(site: Sit
 def test_a_copy_of_another_snapshot_is_not_taken_for_this_one_s(site: Site) -> None:
     site.take()
     site.snapshots.restore(site.database, 12)
-    site.snapshots.delete([site.database], 12)
+    site.snapshots.delete([site.database], release=12)
     site.take()
     with pytest.raises(Refused, match="was restored from another backup"):
         site.snapshots.restore(site.database, 12)

@@ -121,7 +121,7 @@ def test_a_dump_is_taken_once_and_is_partial_where_its_file_was_changed(site: Si
     assert found.evidence(0).verdict == "bad"
     with pytest.raises(Refused, match="cannot be restored"):
         site.snapshots().restore(site.database, 12)
-    assert site.snapshots().delete([site.database], 12)[0].snapshot is not None
+    assert site.snapshots().delete([site.database], release=12)[0].snapshot is not None
     assert not file.exists()
 
 

@@ -314,7 +314,7 @@ def test_what_has_our_name_and_not_our_tags_is_neither_taken_for_ours_nor_touche
         with pytest.raises(Refused):
             attempt()
     assert isinstance(site.take().error, Refused)
-    assert site.snapshots.delete([site.database], 12)[0].snapshot is None
+    assert site.snapshots.delete([site.database], release=12) == []
     assert site.rds.asked == before
 
 
@@ -355,7 +355,7 @@ def test_in_the_sandbox_a_snapshot_is_a_database_beside_the_database(
         (listed,) = kept.listed([site.database])
         assert [each.name for each in listed.copies] == ["r12"]
         kept.drop(site.database, "r12")
-        assert kept.delete([site.database], 12)[0].snapshot is not None
+        assert kept.delete([site.database], release=12)[0].snapshot is not None
         with psycopg.connect(site.conninfo()):
             (busy,) = kept.take([site.database], 13)
         assert isinstance(busy.error, SeedbedError)

@@ -11,6 +11,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context, signals
 from seedbed.errors import SeedbedError, UsageError, as_one
+from seedbed.support.phrases import moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -245,10 +246,11 @@ def drill(
     context.leave(document.exit_code)
 
 
-@command.command("delete", short_help="Delete the snapshots of a release.")
+@command.command("delete", short_help="Delete snapshots of a release, or all of before.")
 @options.environment
 @options.selection
-@_of_release
+@_release(False)
+@click.option("--before", type=options.Moment(), help="Those of all releases that were taken before then.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 @command_context(_KIND)
@@ -257,28 +259,39 @@ def delete(
     env: str,
     services: tuple[str, ...],
     engines: tuple[str, ...],
-    release: int,
+    release: int | None,
+    before: datetime | None,
     yes: bool,
 ) -> None:
-    """Delete the snapshots that the selected databases have of a release: what a contract removed is gone then.
+    """Delete snapshots of the selected databases: what a contract removed is gone then. They stay until that is done.
 
     \b
     seedbed snapshot delete -e prod --release 12
+    seedbed snapshot delete -e prod --before 2026-11-01
     """
     from seedbed.documents.snapshot import SnapshotsDocument
     from seedbed.report.text.snapshots import snapshots_text
 
+    if (release is None) == (before is None):
+        raise UsageError(
+            "which snapshots are to be deleted is said by one of --release and --before",
+            because="both, or none, leave it open",
+            try_="--release 12, for example",
+        )
     databases = context.databases(services, engines)
+    which = f"of release {release}" if release else f"from before {moment(before)}" if before else ""
     if not yes:
         if not context.can_ask:
             raise UsageError(
-                f"snapshots of release {release} of {env} are to be deleted, and there is no terminal to ask at",
+                f"snapshots {which} of {env} are to be deleted, and there is no terminal to ask at",
                 because="without them, what a contract removed is lost",
                 try_="confirm it with --yes",
             )
-        context.confirm(f"delete the snapshots of release {release} of {env}?")
+        context.confirm(f"delete the snapshots {which} of {env}?")
     with _snapshots(context, env) as (snapshots, _):
-        results = snapshots.delete(databases, release)
+        results = snapshots.delete(
+            databases, release=release or 0, before=before.timestamp() if before else 0.0
+        )
     gone = [each.snapshot for each in results if each.snapshot]
     errors = [each.error for each in results if each.error]
     document = SnapshotsDocument.of(env, gone, errors, context.command, changed=bool(gone))

@@ -22,7 +22,7 @@ from seedbed.engines.dynamodb.session import DynamoSession
 from seedbed.engines.dynamodb.snapshots.tables import physical_tables
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import IN_USE, NOT_FOUND, NoAnswer, ServiceError
-from seedbed.errors import Refused
+from seedbed.errors import Command, Hint, Refused, call
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
 from seedbed.support.phrases import listed
@@ -112,7 +112,7 @@ class BackupSnapshots:
                 raise Refused(
                     f"{beside} was restored from another backup",
                     because=f"it has its place, and comes from {restored['SourceBackupArn']}",
-                    try_="take that copy away first: seedbed snapshot drop",
+                    try_=Hint("take that copy away first: ", _drop(snapshot)),
                 )
             elif found.get("TableStatus") != "ACTIVE" or restored.get("RestoreInProgress"):
                 waiting.append(beside)
@@ -267,6 +267,11 @@ class BackupSnapshots:
             if waiting
             else "",
         )
+
+
+def _drop(snapshot: Snapshot) -> Command:
+    release = snapshot.release
+    return call("snapshot drop", "--release", str(release), about=snapshot.database)
 
 
 def _count(database: DynamoDatabase, table: str) -> int:

@@ -14,7 +14,7 @@ from seedbed.engines.base import Session
 from seedbed.engines.neo4j import session
 from seedbed.engines.neo4j.dump_restore.file_format import InvalidDump, read
 from seedbed.engines.snapshots import TakenElsewhere
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
 
@@ -63,18 +63,21 @@ class DumpSnapshots:
         Path(snapshot.parts[self._target.id]).unlink(missing_ok=True)
 
     def restore(self, snapshot: Snapshot, name: str) -> Copy:
+        path = snapshot.parts[self._target.id]
         if not name.startswith("r") or "-" in name:
             raise Refused(
                 f"{self._target.id} has no drill",
                 because="a dump has no history, and is restored into another server",
-                try_="restore it into an environment of its own, and look there: seedbed restore",
+                try_=Hint(
+                    "restore it into an environment of its own, and look there: ", call("restore", path)
+                ),
             )
         return Copy(
             database=self._target.id,
             name=name,
             state="available",
-            place=f"file {snapshot.parts[self._target.id]}",
-            settings={"file": snapshot.parts[self._target.id]},
+            place=f"file {path}",
+            settings={"file": path},
         )
 
     def copies(self) -> Sequence[Copy]:

@@ -26,7 +26,7 @@ from seedbed.engines.opensearch.wire import serverless
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed, failed
 from seedbed.engines.snapshots import TakenElsewhere
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
 from seedbed.support.phrases import listed
@@ -216,6 +216,7 @@ class RepositorySnapshots:
 
     def _require_of(self, snapshot: Snapshot, there: set[str], name: str) -> None:
         """Raise Refused where an index of the copy came from another snapshot, as far as the cluster still knows."""
+        release = snapshot.release
         for index in sorted(there):
             recovery = self._good(self._client.ask("GET", path(index, "_recovery")), "looking at a copy")
             for shard in (recovery.get(index) or {}).get("shards", ()):
@@ -224,7 +225,10 @@ class RepositorySnapshots:
                     raise Refused(
                         f"{index} was restored from another snapshot",
                         because=f"it has its place, and comes from {source}",
-                        try_=f"take the copy {name} away first: seedbed snapshot drop",
+                        try_=Hint(
+                            f"take the copy {name} away first: ",
+                            call("snapshot drop", "--release", str(release), about=snapshot.database),
+                        ),
                     )
 
     def _restore(self, snapshot: Snapshot, indexes: Sequence[str], prefix: str) -> None:

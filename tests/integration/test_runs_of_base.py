@@ -134,27 +134,33 @@ def test_a_developer_brings_up_his_environment_and_gets_the_role_of_the_base_by_
         assert ran.code == 0, ran.everything
         assert judge.refused["ana"] == set()
         assert {"ecs:RunTask", "iam:PassRole"} <= judge.performed["ana"]  # of his own task
-    with connected(asking, "dev_ana_user_db") as connection:
-        assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
+        with connected(asking, "dev_ana_user_db") as connection:
+            assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
 
-    ecs = as_caller("ecs", in_base, aws)
-    place = {"subnets": base["task/subnets"].split(","), "securityGroups": [base["task/security-group"]]}
-    here = {
-        "cluster": base["task/cluster"],
-        "launchType": "FARGATE",
-        "networkConfiguration": {"awsvpcConfiguration": place},
-    }
-    count = len(tasks.tasks)
-    own, role = ana["task/task-definition"], base["task/stacks/task-role"]
-    assert refused(ecs, taskDefinition=own, overrides={"taskRoleArn": role}, **here) == "iam:PassRole"
-    executes = {"executionRoleArn": base["task/stacks/execution-role"]}
-    assert refused(ecs, taskDefinition=own, overrides=executes, **here) == "iam:PassRole"
-    assert refused(ecs, taskDefinition=base["task/task-definition"], **here) == "ecs:RunTask"
-    assert len(tasks.tasks) == count
-    sts = as_caller("sts", in_base, aws)
-    for each in (role, role_of_pipe(in_base)):
-        with pytest.raises(ClientError, match="sts:AssumeRole"):
-            sts.assume_role(RoleArn=each, RoleSessionName="ana")
+        ecs = as_caller("ecs", in_base, aws)
+        place = {"subnets": base["task/subnets"].split(","), "securityGroups": [base["task/security-group"]]}
+        here = {
+            "cluster": base["task/cluster"],
+            "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": place},
+        }
+        count = len(tasks.tasks)
+        own, role = ana["task/task-definition"], base["task/stacks/task-role"]
+        assert refused(ecs, taskDefinition=own, overrides={"taskRoleArn": role}, **here) == "iam:PassRole"
+        executes = {"executionRoleArn": base["task/stacks/execution-role"]}
+        assert refused(ecs, taskDefinition=own, overrides=executes, **here) == "iam:PassRole"
+        assert refused(ecs, taskDefinition=base["task/task-definition"], **here) == "ecs:RunTask"
+        assert len(tasks.tasks) == count
+        sts = as_caller("sts", in_base, aws)
+        for each in (role, role_of_pipe(in_base)):
+            with pytest.raises(ClientError, match="sts:AssumeRole"):
+                sts.assume_role(RoleArn=each, RoleSessionName="ana")
+
+        judge.refused["ana"].clear()
+        ran = run(in_base.root, "env", "down", "dev-ana", "--yes", env=environ, timeout=300)
+        assert ran.code == 0, ran.everything
+        assert judge.refused["ana"] == set()
+        assert {"cloudformation:DeleteStack", "s3:DeleteObject"} <= judge.performed["ana"]
 
 
 def developer(shop: Shop, aws: Proxy, base: Mapping[str, str], ana: Mapping[str, str]) -> Policies:

@@ -759,6 +759,16 @@ def test_a_plan_is_written_as_markdown_and_in_no_other_form_beside_it(site: Site
         assert (code, f"--markdown and {other} cannot be combined" in err) == (2, True)
 
 
+def test_a_plan_says_what_a_release_of_it_asks_for(site: Site) -> None:
+    said = '[environments.dev-test]\nephemeral = true\ntask.image = "seedbed:1"\nrelease.approvals.contract = 2\n'
+    (site.root / "seedbed.toml").write_text(f"{MANIFEST}\n{said}", encoding="utf-8")
+    plan = json.loads(site.run("plan", *E, "--json", "--release", "7")[1])
+    assert plan["approvals_needed"] == [{"step": "contract", "approvals": 2}]
+    assert (plan["release"], plan["image"], plan["snapshots"]) == (7, "seedbed:1", [])
+    ones = [f"{each}/memory:{ONE}" for each in ("shop", "stock")]
+    assert plan["rollback"] == [{"phase": "expand", "reversible": ones, "irreversible": []}]
+
+
 class Full(io.StringIO):
     """Standard output on a disk that is full."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedbed.model.secret import Secret
     from seedbed.model.seed import Script, SeedKind
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed
 
 _TEMPLATE = """\
 -- {summary}
@@ -88,6 +89,12 @@ class PostgresEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.postgres.rules.names import foreign
 
         return foreign(mention, name, owner, is_there=is_there)
+
+    def removals(self, migration: Migration, options: Options) -> Sequence[Removed]:
+        from seedbed.engines.postgres.rules.gone import gone
+
+        del options
+        return gone(migration)
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         from seedbed.engines.postgres.files.step_texts import step_text

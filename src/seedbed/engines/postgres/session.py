@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seedbed.model.ownership import Place
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed, Usage
     from seedbed.model.verification import Holders, QueryRow, Suspect
     from seedbed.model.verified import Verified, VerifyRecord
 
@@ -220,6 +221,12 @@ class PostgresSession:
         with _reading(f"what verify found of {self.target}", doing="keeping"):
             query = plain(self._plain or self.connection).rows
             verified.keep(query, self.address.history_schema, record, forget)
+
+    def usage(self, removed: Sequence[Removed]) -> Usage:
+        from seedbed.engines.postgres.running.usage import usage
+
+        with _reading(f"what {self.target} counts"):
+            return usage(plain(self._plain or self.connection).rows, removed)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many rows `works` would remove."""

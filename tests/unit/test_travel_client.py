@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
 from seedbed.aws.faults import Throttled, WrongAccount
 from seedbed.cli.context import CommandContext
-from seedbed.cli.travel import client
+from seedbed.cli.travel import client, travels
 from seedbed.cli.travel.apart import raised
 from seedbed.cli.travel.client import Pressed, end, follow
 from seedbed.documents.errors import ErrorEntry
-from seedbed.errors import ExitCode, OutcomeUnknown, SeedbedError, Unreachable
+from seedbed.errors import ExitCode, OutcomeUnknown, SeedbedError, Unreachable, UsageError
+from seedbed.model.secret import Redactor
 from seedbed.remote.control import Control
 from seedbed.remote.records import Run, blob_of, new_id
 from tests.support.remote import asked
@@ -28,6 +31,23 @@ class Silent:
 
 
 SILENT = cast("Control", Silent())
+
+
+MANIFEST = """
+[platform]
+name = "edtech"
+
+[environments.shared-dev]
+account = "111111111111"
+region  = "eu-central-1"
+base    = true
+
+[environments."dev-*"]
+account   = "111111111111"
+region    = "eu-central-1"
+ephemeral = true
+base      = "shared-dev"
+"""
 
 
 def context() -> CommandContext:
@@ -81,3 +101,18 @@ def test_an_error_of_a_task_is_told_as_it_was_where_the_task_was_started(error: 
     again = raised(told)
     assert ErrorEntry.of(again) == told
     assert isinstance(again, type(error)) or isinstance(error, OfAnEngine)
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "said"),
+    [("apply", "shared-dev", "shared-dev is a base"), ("share drop", "dev-ana", "dev-ana is no base")],
+)
+def test_a_task_carries_out_what_its_environment_is_for_whatever_a_record_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, environment: str, said: str
+) -> None:
+    (tmp_path / "seedbed.toml").write_text(MANIFEST)
+    monkeypatch.chdir(tmp_path)
+    settings = {"recorder": Mock(redactor=Redactor(), below="")}
+    inside = CommandContext(settings, command=command, as_json=False, environment=environment)
+    with pytest.raises(UsageError, match=said):
+        travels(inside, {}, local=False, detach=False)

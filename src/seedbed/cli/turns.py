@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _LOOK = 1.0  # seconds between two looks
 _ENDING = 60.0  # seconds that a run may take to its end which makes something on the servers of the base
 _WORK = {"up": "is brought up", "down": "is deleted"}
-_MOST = 50  # of the newest runs of a base: those that somebody waits for are among them
+_LONGEST = 86_400.0  # seconds after which no run of a base is under way any more
+_MOST = 10_000  # of its runs since then that are looked at
 
 
 @contextmanager
@@ -152,7 +153,8 @@ def end_shares(context: CommandContext, environment: Environment) -> None:
 
 def _ended(control: Control, environment: str, base: str, patience: float = _ENDING) -> None:
     until = time.monotonic() + patience
-    left = [each for each in control.runs(most=_MOST) if _is_about(each, environment)]
+    newest = control.runs(most=_MOST, since=control.now() - _LONGEST)
+    left = [each for each in newest if _is_about(each, environment)]
     while left := [each for each in left if _is_at_work(control, each.id)]:
         if time.monotonic() > until:
             raise Busy(
@@ -170,11 +172,10 @@ def _is_about(run: Listed, environment: str) -> bool:
 
 def _is_at_work(control: Control, id_: str) -> bool:
     from seedbed.errors import ExitCode
-    from seedbed.remote.control import FRESH
 
     run = control.run(id_)
     if run is None or run.is_over:
         return False
     if run.state == "asked":
         return not control.close(run, int(ExitCode.UNAVAILABLE), "its environment is deleted")
-    return control.now() - run.beat < FRESH
+    return control.is_fresh(run.beat)

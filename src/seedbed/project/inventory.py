@@ -32,7 +32,7 @@ from seedbed.model.names import RESERVED, callers_stack, login_secrets, stack_na
 from seedbed.model.platform import Platform
 from seedbed.model.sharing import Share
 from seedbed.project.targets import Targets
-from seedbed.remote.control import FRESH, Control
+from seedbed.remote.control import Control
 from seedbed.remote.environments import Environments
 from seedbed.remote.place import control_of
 from seedbed.remote.records import who
@@ -308,6 +308,6 @@ class Inventory:
             facts = control_of(self.cloud, self.platform.name, environment)
             control = Control(Table(self.cloud, facts["table"]), Bucket(self.cloud, facts["bucket"]), name)
             run = control.run(control.writing()) if control.writing() else None
-            if run is not None and not run.is_over and control.now() - run.beat < FRESH:
+            if run is not None and not run.is_over and control.is_fresh(run.beat):
                 return f"{run.ask.command} of {who(run.ask.by)} is under way there"
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from seedbed.aws.faults import Denied
 from seedbed.aws.items import Table, Write
 from seedbed.aws.objects import Bucket
 from seedbed.errors import OutcomeUnknown, Refused, Unavailable
-from seedbed.remote.records import Ask, Blob, Listed, Run, blob_of
+from seedbed.remote.records import Ask, Blob, Listed, Run, blob_of, new_id
 from seedbed.support.typed import ready
 
 INLINE = 300_000  # bytes that stand beside a record; an item of a table has 400 KB at most
@@ -72,6 +72,10 @@ class Control:
     def now(self) -> float:
         """Return the time in seconds by AWS's clock, which callers and workers have in common."""
         return self.table.now()
+
+    def is_fresh(self, beat: float, within: float = FRESH) -> bool:
+        """Return whether a heartbeat was just now. One that is to come was written by hand, and would never end."""
+        return abs(self.now() - beat) < within
 
     # --- a caller
 
@@ -174,11 +178,21 @@ class Control:
             yield expected, self._lines(id_, item)
             expected += 1
 
-    def runs(self, *, most: int = 20) -> list[Listed]:
-        """Return the newest runs, newest first; of those under way, as their records say now."""
-        found = []
-        for item in self.table.between(self._here, "run#", "run#~", newest_first=True, page=most):
-            found.append(self._listed(item))
+    def runs(
+        self, *, most: int = 20, since: float = 0.0, unreadable: Callable[[Refused], None] = lambda _: None
+    ) -> list[Listed]:
+        """Return the newest runs, newest first; of those under way, as their records say now.
+
+        `since`: none that was asked for before. What cannot be read is left out, and `unreadable` told of it: one such
+        record, which whoever may ask for runs can write, must not be in everybody's way.
+        """
+        found: list[Listed] = []
+        oldest = f"run#{new_id(now=since, noise=bytes(10))}" if since else "run#"
+        for item in self.table.between(self._here, oldest, "run#~", newest_first=True, page=most):
+            try:
+                found.append(self._listed(item))
+            except Refused as error:
+                unreadable(error)
             if len(found) == most:
                 break
         return found
@@ -304,9 +318,8 @@ class Control:
 
     def warm(self) -> Warm | None:
         """Return a worker that waits for runs and was heard of just now."""
-        limit = self.now() - WARM_FRESH
         for item in self.table.between(self._here, "warm#", "warm#~"):
-            if item["beat"] >= limit:
+            if self.is_fresh(item["beat"], WARM_FRESH):
                 return Warm(item["part"].removeprefix("warm#"), item["beat"])
         return None
 

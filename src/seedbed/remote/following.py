@@ -194,7 +194,7 @@ class Following:
             self._tell(f"waiting for a worker ({time.monotonic() - self._began:.0f} s)")
 
     def _beats(self, run: Run) -> bool:
-        return self._control.now() - run.beat < FRESH
+        return self._control.is_fresh(run.beat)
 
     def _gone(self, run: Run, task: Task) -> None:
         """Write into the record that nobody carries it out, and raise that; return where the record knows better."""

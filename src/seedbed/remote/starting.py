@@ -129,14 +129,14 @@ class Starter(Struct, frozen=True):
 
     def _is_ended(self, run: Run) -> bool:
         """Return whether nobody carries `run` out any more; its record then says so."""
-        silent = self.control.now() - run.beat
-        if silent < FRESH:
+        if self.control.is_fresh(run.beat):
             return False
         if run.carrier:
             with suppress(Refused):  # who may not look at tasks has the heartbeat alone
                 task = self.tasks.look(run.carrier)
                 if not (task.has_ended or task.is_missing):
                     return False
+        silent = self.control.now() - run.beat
         because = f"its last heartbeat was {silent:.0f} s ago, and no task of it runs"
         if run.state == "asked":
             return self.control.close(run, int(ExitCode.UNAVAILABLE), because)

@@ -20,7 +20,9 @@ import pytest
 
 from seedbed.aws import clients
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.files.platform import platform_digest
 from seedbed.model.environment import Environment
+from seedbed.project import Project
 from seedbed.remote import place, warm
 from seedbed.remote.control import Control
 from seedbed.remote.files import pack
@@ -355,6 +357,9 @@ def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_
         "writes": False,
     }
     inside = {"SEEDBED_FILES": "image"}
+    databases = Project.open(afar.files.root).platform.databases
+    digest = platform_digest(afar.files.root, [Path(each.directory) for each in databases])
+    whole = {"files": sent, "platform_digest": digest}
     cases: tuple[tuple[dict[str, Any], dict[str, str], str], ...] = (
         ({"files": sent}, inside, f"{afar.name} carries out the files of its image only"),
         ({"files": sent}, {"SEEDBED_FILES": ""}, f"{afar.name} carries out the files of its image only"),
@@ -364,6 +369,16 @@ def test_a_record_has_nothing_carried_out_that_its_task_may_not(afar: Afar, tmp_
         ({"command": "env"}, {}, "a task does not carry out 'env'"),
         ({"command": "nothing"}, {}, "a task does not carry out 'nothing'"),
         ({"inputs": {"../../found": blob_of(b"x")}}, {}, "leads out of the run's directory"),
+        (
+            {**whole, "command": "apply", "argv": ("-e", afar.name, "/proc/self/environ")},
+            {},
+            "'/proc/self/environ' is no file of the run",
+        ),
+        (
+            {**whole, "command": "plan", "argv": ("-e", afar.name, f"--out={tmp_path / 'found'}")},
+            {},
+            "found' is no file of the run",
+        ),
     )
     for more, extra, said in cases:
         ask = asked(**{**right, **more})

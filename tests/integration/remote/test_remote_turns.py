@@ -20,8 +20,8 @@ from seedbed.errors import Busy
 from seedbed.execution.threads import side_by_side
 from seedbed.model.environment import Environment
 from seedbed.remote import turns as module
-from seedbed.remote.control import Control, environment_item
-from seedbed.remote.records import Ask
+from seedbed.remote.control import Control, environment_item, run_item
+from seedbed.remote.records import Ask, new_id
 from seedbed.remote.starting import Starter
 from seedbed.remote.turns import SILENT, Kind, Turns
 from tests.support.aws_proxy import Proxy, on
@@ -113,6 +113,14 @@ def test_who_finds_no_gap_says_so(control: Control, name: str) -> None:
         turns(control, name, "up").take()
 
 
+def test_who_says_that_he_will_be_heard_of_in_an_hour_is_not_counted(control: Control, name: str) -> None:
+    up, down = turns(control, name, "up"), turns(control, name, "down")
+    with later(control.table, 3600):
+        assert up.take() is None
+    assert down.take() is None
+    assert not up.beat()
+
+
 # --- commands
 
 
@@ -181,6 +189,23 @@ def test_what_is_made_on_a_base_for_an_environment_is_closed_or_ends_before_that
     found = control.run("others")
     assert found is not None
     assert found.state == "asked"
+
+
+def test_what_is_made_is_found_behind_many_newer_runs_and_records_by_hand_keep_nobody(
+    control: Control, ask: Ask
+) -> None:
+    making = replace(ask, command="share make", argv=("dev-ana", "user/postgres"), writes=False)
+    id_ = new_id(now=control.now() - 100)
+    control.create(id_, making)
+    assert control.claim(id_, "task", "1") is not None
+    for number in range(60):
+        control.create(new_id(now=control.now() + number), replace(ask, writes=False))
+    control.table.put({"id": environment_item(ask.environment), "part": "run#sung"})
+    with pytest.raises(Busy, match=f"run {id_} of shared-dev"):
+        commands._ended(control, "dev-ana", "shared-dev", patience=0.0)
+    ahead = control.now() + 3600
+    control.table.update(run_item(ask.environment, id_), "ask", "SET #beat = :beat", beat=ahead)
+    commands._ended(control, "dev-ana", "shared-dev", patience=0.0)
 
 
 def test_a_run_that_writes_is_under_way_until_it_ends_or_nothing_of_it_is_heard(

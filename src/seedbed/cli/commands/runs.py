@@ -59,7 +59,9 @@ def listing(context: CommandContext, env: str, most: int) -> None:
     from seedbed.documents.runs import RunsDocument
     from seedbed.report.text.runs import runs_text
 
-    runs = _place(context, env).control.runs(most=most)
+    runs = _place(context, env).control.runs(
+        most=most, unreadable=lambda error: context.out.log(f"left out: {error.what}", level=-1)
+    )
     context.show(RunsDocument.of(env, map(_entry, runs), context.command), runs_text)
 
 

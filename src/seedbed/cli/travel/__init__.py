@@ -29,11 +29,10 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
 
     Not where `values`, those of the command's parameters, have no `--fresh` and it answers from what the last run left.
     Raises Refused for `--local` where that may not be, UsageError for `--detach` where that has no effect, for a base,
-    whose task does nothing but what is about its servers, and for that elsewhere. What is wrong with the manifest, or
-    with the environment's name, the command says itself, in an order of its own.
+    whose task does nothing but what is about its servers, and for that elsewhere; in the task, too, where the record
+    of the run may have been written by hand. What is wrong with the manifest, or with the environment's name, the
+    command says itself, in an order of its own.
     """
-    if context.recorder:
-        return False
     try:
         environment = (
             None if context.environment == SANDBOX else context.catalog.environment(context.environment)
@@ -45,6 +44,8 @@ def travels(context: CommandContext, values: Mapping[str, Any], *, local: bool, 
 
         require = require_base if is_about_base(context.command) else require_databases
         require(context.project.platform, environment)
+    if context.recorder:
+        return False
     if environment is None or not environment.has_runs:
         if detach:
             raise UsageError(

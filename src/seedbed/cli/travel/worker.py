@@ -18,7 +18,7 @@ import msgspec
 from seedbed.cli.context import CommandContext, CommandKind, kind_of
 from seedbed.cli.travel import is_about_base
 from seedbed.cli.travel import parcel as parcels
-from seedbed.cli.travel.arguments import placed
+from seedbed.cli.travel.arguments import files, placed
 from seedbed.cli.travel.recorder import Recorder, Renaming
 from seedbed.environments import aws
 from seedbed.errors import ExitCode, Refused, SeedbedError
@@ -134,6 +134,7 @@ class _Work:
             redactor.rename(_names(ask.terminal, self._places))
             os.chdir(self._platform(directory))
             words = placed(command, ask.argv, self._places)
+            _require_sent(command, ask, words, self._places)
         except SeedbedError as error:
             return int(context.fail(error))
         except KeyboardInterrupt:
@@ -191,6 +192,20 @@ def _command(ask: Ask) -> click.Command:
             try_="call the command again",
         )
     return command
+
+
+def _require_sent(command: click.Command, ask: Ask, words: list[str], places: Mapping[str, Path]) -> None:
+    """Raise Refused for a file that is none of the run's: the task has others, which its caller may not read."""
+    parsed = command.make_context(ask.command, list(words), resilient_parsing=True).params
+    sent = {str(each) for each in places.values()}
+    for param, _ in files(command):
+        value = parsed.get(param.name or "")
+        if value is not None and str(value) not in sent:
+            raise Refused(
+                f"{str(value)!r} is no file of the run",
+                because="a task reads and writes those that came with the call",
+                try_="call the command again: it sends its files along",
+            )
 
 
 def _names(terminal: Terminal, places: Mapping[str, Path]) -> dict[str, str]:

@@ -60,14 +60,16 @@ def contracted(plans: Plans) -> tuple[str, ...]:
     return tuple(sorted({each.place for each in works(plans)[StepName.CONTRACT]} & ids))
 
 
-def steps_of(plans: Plans, digests: Mapping[Phase, str], *, verifies: bool) -> tuple[Step, ...]:
+def steps_of(
+    plans: Plans, digests: Mapping[Phase, str], *, verifies: bool, loads: bool = False
+) -> tuple[Step, ...]:
     """Return the steps of a new release. Those without work are skipped, and say so.
 
     `digests`: SHA-256 of each plan document as the store keeps it. `verifies`: anything is declared that `verify` or
-    a check of the release would look at.
+    a check of the release would look at. `loads`: there is reference data that no plan shows.
     """
     own = works(plans)
-    seeds = any(each.seeds for plan in plans.values() for each in plan.databases)
+    seeds = loads or any(each.seeds for plan in plans.values() for each in plan.databases)
     idle = {
         StepName.EXPAND: "" if own[StepName.EXPAND] or seeds else "there is nothing to expand",
         StepName.MIGRATE: "" if own[StepName.MIGRATE] else "there is nothing to migrate",

@@ -12,7 +12,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import StepName
 from tests.support.postgres.wire import connected, wait_until
 from tests.support.projects import ProjectFiles
-from tests.support.released import ENV, Users, write_users
+from tests.support.released import ENV, RELEASE, Users, write_users
 
 HOOKED = """
 [release]
@@ -115,6 +115,13 @@ def test_a_bundle_that_was_changed_is_refused_before_anything_happens(site: User
     assert other.code == 3, other.everything
     digest = site.run("release", "open", "-e", ENV, str(site.bundle), "--digest", "0" * 64)
     assert (digest.code, "is not the one that was approved" in digest.err) == (3, True), digest.everything
+    write_users(ProjectFiles(site.root), RELEASE.replace("0s", "1h"))
+    site.build()
+    another = site.open()
+    assert (another.code, "release 1 is open, and its step is expand" in another.err) == (6, True), (
+        another.everything
+    )
+    assert site.store.numbers() == [1]
     kept = site.store.directory / "blobs" / site.release.bundle
     kept.write_bytes(data)
     refused = site.next()

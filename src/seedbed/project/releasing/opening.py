@@ -21,7 +21,7 @@ from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
 from seedbed.planning.shown_release import document
 from seedbed.project.protection import require_databases
-from seedbed.project.releasing import commands
+from seedbed.project.releasing import commands, looking
 from seedbed.project.releasing.going import Operator, failure
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
@@ -181,6 +181,7 @@ def _release(
     rules, platform = found.rules, found.project.platform
     data = {phase: found.plan_file(name).read_bytes() for name, phase in PHASES.items()}
     keep = digest_of if dry_run else operator.store.put
+    loads = not found.environment.protected and looking.has_reference_data(found.project)
     verifies = bool(platform.references or platform.expectations or rules.checks)
     return Release(
         environment=found.environment.name,
@@ -192,7 +193,9 @@ def _release(
         opened_by=operator.who,
         opened=operator.store.now(),
         soak=soak_of(rules, soak, protected=found.environment.protected),
-        steps=steps_of(plans, {phase: keep(each) for phase, each in data.items()}, verifies=verifies),
+        steps=steps_of(
+            plans, {phase: keep(each) for phase, each in data.items()}, verifies=verifies, loads=loads
+        ),
         supersedes=supersedes,
     )
 

@@ -329,6 +329,10 @@ def _release(names: Names) -> list[Statement]:
     return [
         _allow(["dynamodb:PutItem"], [names.records], _leading([release_item(names.environment)])),
         _allow(["s3:PutObject"], [names.objects(RELEASES)]),
+        # Which images services run is looked for in all clusters: an application's may lie anywhere.
+        _allow([f"ecs:{each}" for each in ("ListClusters", "ListServices", "ListTasks")], ["*"]),
+        _allow(["ecs:DescribeServices"], [names.arn("ecs", "service/*")]),
+        _allow(["ecs:DescribeTasks"], [names.arn("ecs", "task/*")]),
     ]
 
 

@@ -125,7 +125,7 @@ class Place:
             return
         context = {"ecs:cluster": [self._cluster(told)]}
         tags = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
-        for each in told.get("tasks") or [told.get("task", "*")]:
+        for each in told.get("tasks") or told.get("services") or [told.get("task", "*")]:
             yield Asked(f"ecs:{call.operation}", str(each), {**context, **tags})
 
     def _cluster(self, told: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ def command(
     seedbed init shop
     seedbed init --yes shop --engine postgres --engine dynamodb
     seedbed init --yes --cdk  in a platform: the CDK app, if there is none
-    seedbed init --yes --ci github  in a platform with environments: their workflows
+    seedbed init --yes --ci github  in one with environments: workflows
     """
     from seedbed.documents.init import InitDocument
     from seedbed.project import starter

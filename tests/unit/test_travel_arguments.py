@@ -38,7 +38,8 @@ def test_every_command_says_what_it_does_with_databases() -> None:
     reads = {name for name, each in EVERY.items() if kind_of(each) is CommandKind.READS}
     writes = {name for name, each in EVERY.items() if kind_of(each) is CommandKind.WRITES}
     shares = {f"share {each}" for each in ("make", "keep", "list", "drop")}
-    assert reads == {"dump", "plan", "status", "verify", *shares}
+    snapshots = {f"snapshot {each}" for each in ("delete", "drill", "drop", "list", "restore", "take")}
+    assert reads == {"dump", "plan", "status", "verify", *shares, *snapshots}
     assert writes == {"apply", "repair", "reset", "restore", "revert", "seed"}
 
 

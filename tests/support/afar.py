@@ -118,6 +118,8 @@ def kind_of(words: Sequence[str]) -> str:
     """Return which kind of caller a command is for: the one that may the least."""
     if words[0] in {"env", "destroy"}:
         return rights.DEV
+    if words[0] == "release":
+        return rights.APPROVE if words[1] == "approve" else rights.RELEASE
     is_look = words[0] in {"plan", "status"} and not {"--fresh", "--local"} & set(words)
     return rights.READ if is_look else rights.RUN
 

@@ -53,10 +53,15 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
     from seedbed.aws.objects import Bucket
     from seedbed.releases.table_store import TableStore
 
-    cloud, environ = targets.cloud(environment), targets.environ
-    if environ.get(CONTROL_ENVIRONMENT) == environment.name and environ.get(CONTROL_TABLE):  # its own task
+    environ = targets.environ
+    if environ.get(CONTROL_ENVIRONMENT) == environment.name and environ.get(CONTROL_TABLE):
+        from seedbed.environments import aws
+
+        # Its own task, as the worker there reaches them: by its role, of which no variable tells a secret.
+        cloud = aws.cloud(environment, environ)
         table, bucket = environ[CONTROL_TABLE], environ.get(CONTROL_BUCKET, "")
     else:
+        cloud = targets.cloud(environment)
         from seedbed.aws.identity import require_account
         from seedbed.remote.place import control_of
 

@@ -380,8 +380,9 @@ def _snapshot(names: Names) -> list[Statement]:
         _allow(["rds:AddTagsToResource"], [cluster, instance, snapshot]),
         _allow(["rds:DeleteDBCluster", "rds:DeleteDBInstance"], [cluster, instance]),
         _allow(["dynamodb:CreateBackup", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"], [table]),
-        # AWS asks for the rights to the items of what is restored, too.
+        # AWS asks for the rights to the items of what is restored, too. Expectations are asked of it in PartiQL.
         _allow([f"dynamodb:{each}" for each in ("RestoreTableFromBackup", "DeleteTable", *items)], [copy]),
+        _allow(["dynamodb:PartiQLSelect", "dynamodb:Query"], [copy, f"{copy}/index/*"]),
         _allow(["dynamodb:RestoreTableFromBackup"], [f"{table}/backup/*"]),
         _allow(["cloudformation:ListStackResources"], [names.stacks]),
     ]

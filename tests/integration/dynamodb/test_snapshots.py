@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.read import read_declared
 from seedbed.engines.dynamodb.schema.shape import HISTORY_TABLE
@@ -25,7 +26,8 @@ from seedbed.model.names import table_name
 from seedbed.project import Project, snapshots
 from seedbed.project.drills import drill
 from seedbed.project.snapshots import ReleaseSnapshots
-from tests.support.aws_proxy import Proxy
+from tests.support.aws_proxy import Asked, Call, Proxy, allows
+from tests.support.aws_proxy.permissions import Place
 from tests.support.dynamodb.backups import BackupGuard
 from tests.support.dynamodb.tables import creation
 
@@ -266,6 +268,55 @@ def test_a_drill_finds_a_copy_that_is_not_what_it_should_be(site: Site) -> None:
     found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
     assert [each.name for each in found.checks if not each.is_good] == ["expectation titles"]
     assert found.evidence(0).verdict == "bad"
+
+
+def test_the_task_s_rights_to_snapshots_suffice_for_all_that_is_asked(
+    site: Site, ministack_account: World
+) -> None:
+    site.apply_first()
+    site.aws.forget()
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    assert drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop).is_good
+    site.snapshots.drop(site.database, "r12")
+    account, region = ministack_account.account, ministack_account.region
+    names = rights.Names("shop", "staging", "aws", account, region, "records", "bucket")
+    # Beside them it may read and write the items of its own tables, as ever.
+    own = [
+        names.arn("dynamodb", f"table/{site.physical(each)}")
+        for each in ("courses", "lessons", "migrations_history")
+    ]
+    reads = ["GetItem", "Query", "Scan", "PartiQLSelect"]
+    held = [
+        *rights.statements(rights.SNAPSHOT, names),
+        {"Effect": "Allow", "Action": [f"dynamodb:{each}" for each in reads], "Resource": own},
+    ]
+    place = Place(account, region)
+    needed = {each for call in site.aws.calls if call.service != "sts" for each in _asked(place, call)}
+    assert [each for each in sorted(needed) if not allows(held, Asked(*each))] == []
+    assert (
+        "dynamodb:PartiQLSelect",
+        names.arn("dynamodb", "table/courses-courses.r12-drill-staging"),
+    ) in needed
+
+
+def _asked(place: Place, call: Call) -> Iterator[tuple[str, str]]:
+    if call.operation == "RestoreTableFromBackup":
+        yield f"dynamodb:{call.operation}", str(call.asked["BackupArn"])
+        beside = f"arn:aws:dynamodb:{place.region}:{place.account}:table/{call.asked['TargetTableName']}"
+        for each in (
+            "RestoreTableFromBackup",
+            "BatchWriteItem",
+            "DeleteItem",
+            "GetItem",
+            "PutItem",
+            "Query",
+            "Scan",
+            "UpdateItem",
+        ):
+            yield f"dynamodb:{each}", beside
+        return
+    yield from ((each.action, each.resource) for each in place.asked(call))
 
 
 def _started(site: Site, *words: str) -> subprocess.Popen[str]:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from botocore import xform_name
 
+from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.address import Address
@@ -24,7 +25,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.project import Project, snapshots
 from seedbed.project.drills import drill
 from seedbed.project.snapshots import ReleaseSnapshots
-from tests.support.aws_proxy import Proxy, on
+from tests.support.aws_proxy import Asked, Proxy, allows, on
 from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS, Aurora, aurora
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
@@ -200,6 +201,44 @@ def test_a_cluster_is_replaced_by_its_copy_as_the_runbook_says_under_the_same_en
     site.snapshots.drop(site.database, "r12")  # which is nobody's copy any more
     assert sorted(site.rds.clusters) == [CLUSTER, f"{CLUSTER}-before-r12"]
     assert site.snapshots.listed([site.database])[0].copies == ()
+
+
+# Which of the things that a call names IAM asks about, by the field that names it
+_KINDS = {
+    "DBClusterIdentifier": "cluster",
+    "DBClusterSnapshotIdentifier": "cluster-snapshot",
+    "SnapshotIdentifier": "cluster-snapshot",
+    "DBInstanceIdentifier": "db",
+    "DBSubnetGroupName": "subgrp",
+    "DBClusterParameterGroupName": "cluster-pg",
+}
+_TAGGED = {
+    "CreateDBClusterSnapshot": "cluster-snapshot",
+    "RestoreDBClusterFromSnapshot": "cluster",
+    "CreateDBInstance": "db",
+}
+
+
+def test_the_task_s_rights_to_snapshots_suffice_and_leave_its_own_cluster_alone(site: Site) -> None:
+    site.aws.forget()
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    site.snapshots.drop(site.database, "r12")
+    names = rights.Names("shop", "staging", "aws", "1", "eu-central-1", "records", "bucket")
+    held = rights.statements(rights.SNAPSHOT, names)
+    calls = [each for each in site.aws.calls if each.service == "rds"]
+    assert len({each.operation for each in calls}) == 8
+    for call in calls:
+        about = [(kind, call.asked[field]) for field, kind in _KINDS.items() if field in call.asked]
+        if call.operation.startswith("Describe"):
+            about = [("any", "*")]
+        for kind, name in about:
+            resource = names.arn("rds", f"{kind}:{name}") if kind != "any" else "*"
+            assert allows(held, Asked(f"rds:{call.operation}", resource)), (call.operation, resource)
+            if _TAGGED.get(call.operation) == kind:
+                assert allows(held, Asked("rds:AddTagsToResource", resource)), resource
+    for action in ("DeleteDBCluster", "ModifyDBCluster", "AddTagsToResource", "RestoreDBClusterFromSnapshot"):
+        assert not allows(held, Asked(f"rds:{action}", names.arn("rds", f"cluster:{CLUSTER}"))), action
 
 
 def test_a_copy_has_the_network_of_its_database_and_one_instance_like_its_writer(site: Site) -> None:

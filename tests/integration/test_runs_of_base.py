@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -128,12 +129,20 @@ def test_a_developer_brings_up_his_environment_and_gets_the_role_of_the_base_by_
     Stage(in_base.world, in_base.world.account).make(in_base.root / "made-dev-ana")
     base, ana = told(in_base, BASE), told(in_base, "dev-ana")
     judge = developer(in_base, aws, base, ana)
+
+    def tags(arn: str) -> Mapping[str, str]:
+        """Return what CloudFormation gives a definition of its stack's tags, and the task has of that."""
+        found = [each.definition["family"] for each in tasks.tasks if arn in (each.arn, each.id)]
+        return stack_tags("shared", BASE if base["task/stacks/family"] in found else "dev-ana")
+
+    judge.place = dataclasses.replace(judge.place, tags_of_task=tags)
     with inside(in_base.world, tasks, authority, Servers(asking, neo4j_settings, opensearch_settings)):
         environ = {**in_base.environ, TOKEN_VARIABLE: "ana"}
         ran = run(in_base.root, "env", "up", "dev-ana", "--yes", env=environ, timeout=300)
         assert ran.code == 0, ran.everything
         assert judge.refused["ana"] == set()
         assert {"ecs:RunTask", "iam:PassRole"} <= judge.performed["ana"]  # of his own task
+        assert "ecs:DescribeTasks" in judge.performed["ana"]
         with connected(asking, "dev_ana_user_db") as connection:
             assert connection.execute("SELECT count(*) FROM users").fetchone() == (2,)
 

@@ -232,7 +232,11 @@ def test_of_a_base_runs_are_asked_for_followed_and_stopped_and_its_task_started_
     record = Asked("dynamodb:PutItem", RECORDS, {"dynamodb:LeadingKeys": ["run#shared-dev#1"]})
     is_run = kind == rights.RUN
     assert allows(held, record) is is_run
-    assert allows(held, Asked("ecs:StopTask", NAMES.arn("ecs", "task/seedbed/1"), HERE)) is is_run
+    for action in ("ecs:StopTask", "ecs:DescribeTasks"):
+        for name, allowed in (("shared-dev", is_run), ("dev-a", True), ("dev-b", False)):
+            of = {**OWN, "aws:ResourceTag/environment": [name]}
+            stopped = Asked(action, NAMES.arn("ecs", "task/seedbed/1"), {**HERE, **of})
+            assert allows(held, stopped) is allowed, (action, name)
     role = NAMES.roles[0]
     for refused in (
         RUN,

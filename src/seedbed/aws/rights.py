@@ -261,9 +261,9 @@ def _end_warm(names: Names) -> list[Statement]:
 
 
 def _own_tasks(names: Names) -> Mapping[str, Any]:
-    """Return which tasks are the environment's: in the cluster of a base run those of its neighbours, too."""
+    """Return which tasks are the environment's: in the cluster of a base run those of all that lie there."""
     here = {"ArnEquals": {"ecs:cluster": names.cluster}}
-    return {**here, "StringEquals": _tags(names)} if names.base else here
+    return {**here, "StringEquals": _tags(names)} if names.base or names.is_base else here
 
 
 def _tags(names: Names) -> Mapping[str, str]:

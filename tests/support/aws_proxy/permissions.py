@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -37,12 +37,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where calls are made. `tags`: of every stack and task. `passed`: the roles that a task is given."""
+    """Where calls are made. `passed`: the roles that a task is given.
+
+    `tags`: of every stack, and of every task where no `tags_of_task` says which one has which, by its ARN.
+    """
 
     account: str
     region: str = "eu-central-1"
     tags: Mapping[str, str] = field(default_factory=dict)
     passed: Sequence[str] = ()
+    tags_of_task: Callable[[str], Mapping[str, str]] | None = None
 
     def asked(self, call: Call) -> Iterator[Asked]:
         """Yield the permissions that a call needs before it is carried out."""
@@ -124,8 +128,9 @@ class Place:
             yield from self.asked_of_run(told)
             return
         context = {"ecs:cluster": [self._cluster(told)]}
-        tags = {f"aws:ResourceTag/{key}": [value] for key, value in self.tags.items()}
         for each in told.get("tasks") or told.get("services") or [told.get("task", "*")]:
+            known = self.tags_of_task(str(each)) if self.tags_of_task else self.tags
+            tags = {f"aws:ResourceTag/{key}": [value] for key, value in known.items()}
             yield Asked(f"ecs:{call.operation}", str(each), {**context, **tags})
 
     def _cluster(self, told: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.model.release import StepName
+from seedbed.model.release import Release, StepName
 from seedbed.releases.directory_store import DirectoryStore
 from tests.support.deployment.releases import Shop
 
@@ -15,8 +15,15 @@ ENV = "staging"
 RELEASE = '\n[release]\nstore = "kept"\napprovals = {expand = 0, contract = 0}\nsoak = "0s"\n'
 
 
-def released(shop: Shop, release: str) -> None:
-    """Build the release of that name, and open it."""
+def newest(shop: Shop) -> tuple[DirectoryStore, Release]:
+    store = DirectoryStore(shop.root / "kept" / ENV, ENV)
+    release = store.load(max(store.numbers()))
+    assert release is not None
+    return store, release
+
+
+def released(shop: Shop, release: str) -> str:
+    """Build the release of that name, and open it; return its assembly."""
     assembly = shop.release(release, ENV)[1]
     manifest = shop.root / "seedbed.toml"
     declared = manifest.read_text().partition("[environments.prod]")[0]
@@ -25,13 +32,12 @@ def released(shop: Shop, release: str) -> None:
     assert built.code == 0, built.everything
     opened = shop.run("release", "open", "-e", ENV, "release.tar")
     assert opened.code == 0, opened.everything
+    return assembly
 
 
 def code_is_out(shop: Shop) -> None:
     """Say that the new code is everywhere."""
-    store = DirectoryStore(shop.root / "kept" / ENV, ENV)
-    release = store.load(max(store.numbers()))
-    assert release is not None
+    _, release = newest(shop)
     words = ("--step", "code", "--digest", release.digest[:12])
     assert shop.run("release", "approve", "-e", ENV, *words).code == 0
 
@@ -44,7 +50,12 @@ def test_stacks_are_deployed_at_expand_and_what_goes_at_contract(
     shop.prepare()
     shop.has("one", environment=ENV)
 
-    released(shop, "two")
+    assembly = released(shop, "two")
+    store, release = newest(shop)
+    (shop.root / "plan.json").write_bytes(store.get(release.step(StepName.EXPAND).plan))
+    early = shop.run("deploy", "-e", ENV, "plan.json", "--assembly", assembly)
+    assert (early.code, "only while its step is being taken" in early.err) == (3, True), early.everything
+    assert shop.indexes(ENV) == []
     expanded = shop.run("release", "next", "-e", ENV)
     assert expanded.code == 6, expanded.everything
     assert "seedbed deploy -e staging" in expanded.err

@@ -206,6 +206,16 @@ def test_what_is_another_environment_s_by_its_tags_is_nobody_s_whose_names_it_fi
         assert may(rights.DEV, replace_context(asked, {}))
 
 
+@pytest.mark.parametrize("action", ["AddTagsToResource", "DeleteDBCluster", "DeleteDBInstance"])
+def test_a_copy_of_an_environment_whose_name_only_begins_so_is_not_taken_away(action: str) -> None:
+    kind = "db" if action.endswith("Instance") else "cluster"
+    copy = NAMES.arn("rds", f"{kind}:seedbed-shop-dev-a-b-user-r12")
+    held, others = rights.statements(rights.SNAPSHOT, NAMES), {"aws:ResourceTag/environment": ["dev-a-b"]}
+    assert allows(held, Asked(f"rds:{action}", copy, OWN))
+    assert allows(held, Asked(f"rds:{action}", copy))  # it is about to be made
+    assert not allows(held, Asked(f"rds:{action}", copy, {**OWN, **others}))
+
+
 def replace_context(asked: Asked, context: dict[str, list[str]]) -> Asked:
     return Asked(asked.action, asked.resource, context)
 

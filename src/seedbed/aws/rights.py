@@ -377,8 +377,8 @@ def _snapshot(names: Names) -> list[Statement]:
         _allow(["rds:CreateDBClusterSnapshot"], [names.arn("rds", "cluster:*"), snapshot]),
         _allow(["rds:RestoreDBClusterFromSnapshot"], [cluster, snapshot, *around]),
         _allow(["rds:CreateDBInstance"], [cluster, instance, *around]),
-        _allow(["rds:AddTagsToResource"], [cluster, instance, snapshot]),
-        _allow(["rds:DeleteDBCluster", "rds:DeleteDBInstance"], [cluster, instance]),
+        _allow(["rds:AddTagsToResource"], [cluster, instance, snapshot], _no_others(names)),
+        _allow(["rds:DeleteDBCluster", "rds:DeleteDBInstance"], [cluster, instance], _no_others(names)),
         _allow(["dynamodb:CreateBackup", "dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"], [table]),
         # AWS asks for the rights to the items of what is restored, too. Expectations are asked of it in PartiQL.
         _allow([f"dynamodb:{each}" for each in ("RestoreTableFromBackup", "DeleteTable", *items)], [copy]),

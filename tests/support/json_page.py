@@ -31,6 +31,7 @@ from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.usage import UsageDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
 from seedbed.model.event import KINDS, kind_of
@@ -81,6 +82,7 @@ def examples() -> dict[str, Document]:
         StatusDocument.of(replace(status, databases=asked), "status"),
         VerificationDocument.of(samples.verification(), "verify"),
         VerifiedDocument.of("staging", *samples.verified(), "verify"),
+        UsageDocument.of("staging", samples.usage(), {}, "verify"),
         ReadingDocument.of(samples.reading(), "verify"),
         OutcomeDocument.of(fold(applied), applied, "apply"),
         LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
@@ -138,6 +140,8 @@ def _written_by(document: type[Document]) -> str:
         return "any of them, instead of its own"
     if document is VerifiedDocument:
         return "`verify --history`"
+    if document is UsageDocument:
+        return "`verify --usage`"
     if document is ConnectionsDocument:
         return "`env up sandbox`"
     return ", ".join(f"`{name}{' --dry-run' if _is_dry(document, name) else ''}`" for name in names)

@@ -34,6 +34,7 @@ from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.usage import UsageDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
 from seedbed.errors import ExitCode
@@ -82,6 +83,7 @@ EVERY: list[Document] = [
     VerificationDocument.of(samples.verification(), "verify"),
     VerificationDocument.of(samples.verification_passed(), "verify"),
     VerifiedDocument.of("staging", *samples.verified(), "verify"),
+    UsageDocument.of("staging", samples.usage(), {}, "verify"),
     ReadingDocument.of(samples.reading(), "verify"),
     *(_outcome(samples.eventful(), command) for command in OutcomeDocument.commands),
     _outcome(samples.seeded(), "seed"),

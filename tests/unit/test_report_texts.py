@@ -23,6 +23,7 @@ from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.usage import UsageDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
 from seedbed.errors import ExitCode, LeaseLost, Location, SeedbedError, UsageError
@@ -69,6 +70,7 @@ from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.sharing import shares_text
 from seedbed.report.text.snapshots import copy_text, drill_text, snapshots_text
 from seedbed.report.text.status import status_text
+from seedbed.report.text.usage import usage_text
 from seedbed.report.text.verification import verification_text
 from seedbed.report.text.verified import verified_text
 from tests.unit.golden.report import release_samples, samples
@@ -134,6 +136,7 @@ PAGES: dict[str, Page] = {
     "status-up-to-date": _status(samples.status_up_to_date()),
     "verification": _verification(samples.verification()),
     "verified": verified_text(VerifiedDocument.of("staging", *samples.verified(), "verify")),
+    "usage": usage_text(UsageDocument.of("staging", samples.usage(), {}, "verify")),
     "verification-passed": _verification(samples.verification_passed()),
     "reading": reading_text(ReadingDocument.of(samples.reading(), "verify")),
     "verification-markdown": verification_markdown(VerificationDocument.of(samples.verification(), "verify")),

@@ -32,6 +32,7 @@ from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
+from seedbed.documents.usage import UsageDocument
 from seedbed.documents.verification import VerificationDocument
 from seedbed.documents.verified import VerifiedDocument
 from seedbed.support.json_schema import json_schema
@@ -42,6 +43,7 @@ _TYPES: tuple[type[Document], ...] = (
     StatusDocument,
     VerificationDocument,
     VerifiedDocument,
+    UsageDocument,
     ReadingDocument,
     OutcomeDocument,
     EnvironmentsDocument,

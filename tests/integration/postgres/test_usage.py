@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import psycopg
@@ -15,6 +16,7 @@ from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from seedbed.model.usage import Removed, Usage
 from seedbed.planning.usage import Use, judged
 from tests.support.postgres.wire import connected, target, tcp_server
+from tests.support.projects import ProjectFiles, run, variables
 
 COMMIT = "abcdef0123456789"
 TABLES = """
@@ -163,3 +165,20 @@ def test_a_replica_counts_for_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch
     )
     assert "replicas" in shop.judge(DROP).text
     assert shop.judge(DROP, "SELECT * FROM old").verdict == "some"
+
+
+def test_the_command_shows_what_goes_and_how_often_it_was_used(shop: Shop, files: ProjectFiles) -> None:
+    files.manifest(["user"], "")
+    files.migration("20260101000001_make", "CREATE TABLE things (id int); CREATE INDEX by_id ON things (id);")
+    files.migration("20260101000002_drop", "DROP INDEX by_id;", directives="phase=contract")
+    env = variables(shop.server, shop.name, "USER_")
+    assert run(files.root, "apply", "-e", "staging", "--through", "migrate", env=env).code == 0
+    shown = run(files.root, "verify", "-e", "staging", "--usage", "--json", env=env)
+    assert shown.code == 0, shown.everything
+    (database,) = json.loads(shown.out)["databases"]
+    assert database["clients"] == ["shop@abcdef0"]
+    (counter,) = database["counters"]
+    assert (counter["kind"], counter["path"], counter["uses"]) == ("index", ["by_id"], 0)
+    alone = run(files.root, "verify", "-e", "staging", "--usage", "--history", env=env)
+    assert alone.code == 2
+    assert "--usage stands alone" in alone.err

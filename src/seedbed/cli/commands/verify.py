@@ -55,6 +55,11 @@ if TYPE_CHECKING:
 @click.option(
     "--history", is_flag=True, help="Read nothing anew: show since when each holds, and when it broke."
 )
+@click.option(
+    "--usage",
+    is_flag=True,
+    help="Read no ids: show how often what pending contracts remove was used, as far as servers count that.",
+)
 @command_context(CommandKind.READS)
 def command(
     context: CommandContext,
@@ -67,6 +72,7 @@ def command(
     max_units: int | None,
     markdown: bool,
     history: bool,
+    usage: bool,
 ) -> None:
     """Check that ids in one database are found in the one that they refer to, and that expectations hold.
 
@@ -87,8 +93,12 @@ def command(
 
     _require_one(context, history=history, dry_run=dry_run, markdown=markdown)
     _require_effect(since, max_units, history=history)
+    if usage:
+        _require_alone("--usage", only, since, dry_run, history, after, max_units, markdown)
+        _show_usage(context, env, services)
+        return
     if after:
-        _require_alone(services, only, since, dry_run, history)
+        _require_alone("--after", services, only, since, dry_run, history)
         _show_found(context, _checked(context, env, after), markdown)
         return
     may_be_none = not (services or only or history or dry_run or env == SANDBOX)
@@ -112,11 +122,22 @@ def command(
     _show_found(context, found, markdown)
 
 
-def _require_alone(*others: object) -> None:
+def _show_usage(context: CommandContext, env: str, services: Sequence[str]) -> None:
+    from seedbed.documents.usage import UsageDocument
+    from seedbed.report.text.usage import usage_text
+
+    with context.run(env, context.catalog.databases(services), wait=0) as run:
+        found, unread = run.usage()
+        environment = run.environment.name
+    context.show(UsageDocument.of(environment, found, unread, context.command), usage_text)
+    context.leave_for(unread.values())
+
+
+def _require_alone(option: str, *others: object) -> None:
     if any(others):
         raise UsageError(
-            "--after stands alone",
-            because="a check of a release is asked as a whole, and nothing is kept but what it finds",
+            f"{option} stands alone",
+            because="it is asked as a whole, and nothing is kept but what it finds",
             try_="leave the others out",
         )
 

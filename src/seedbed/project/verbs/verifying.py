@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from seedbed.errors import SeedbedError
 from seedbed.model.event import TargetDone
+from seedbed.model.migration import Migration
 from seedbed.model.platform import Expectation, Reference
+from seedbed.model.usage import Usage
 from seedbed.model.verification import OwnershipResult, Reading, Verification
 from seedbed.model.verified import ClaimHistory
 from seedbed.project import verified
@@ -80,6 +82,23 @@ class Verifying(OpenRun):
     ) -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:
         """Return the verdicts on each of `declared` from run to run, and by database why it could not be asked."""
         return verified.histories(declared, self.connected, self.failed)
+
+    def usage(self) -> tuple[dict[str, Usage], dict[str, SeedbedError]]:
+        """Return what the servers count of the use of what pending contracts remove, and by database why not."""
+        from seedbed.execution.usage import looked_at
+        from seedbed.planning.pending import order
+
+        pending: dict[str, list[Migration]] = {}
+        for target in self.connected:
+            known = {order(each.version) for each in target.history.revisions}
+            files = self.catalog.files(target.database)
+            pending[target.id] = [
+                self.catalog.parse(target.id, each) for each in files if order(each.version) not in known
+            ]
+        found, failed = looked_at(self.connected, pending, self.catalog.engine)
+        for target in self.connected:
+            self.context.emit(TargetDone(target.id))
+        return found, {**self.failed, **failed}
 
     def _owned(self, silent: Mapping[str, SeedbedError], *, beside: bool) -> Sequence[OwnershipResult]:
         """Return whether what is in these databases, and those `beside`, is each service's alone."""

@@ -86,6 +86,7 @@ from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.sharing import Share, ShareOutcome
 from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
+from seedbed.model.usage import Counter, Removed, Usage
 from seedbed.model.verification import (
     ExpectationResult,
     FieldReading,
@@ -558,6 +559,16 @@ def _expectations(error: SeedbedError) -> tuple[ExpectationResult, ...]:
             Expectation("as many courses as chats", equal, at), Verdict.UNVERIFIED, error=error
         ),
     )
+
+
+def usage() -> dict[str, Usage]:
+    """Return a look at a database whose contract removes a column and a table."""
+    counters = (
+        Counter(Removed("column", ("users", "display_name")), 0, 12, "2026-11-02 07:00:00+00 0"),
+        Counter(Removed("table", ("old_users",)), 418, 0, "16412 2026-11-02 07:00:00+00"),
+        Counter(Removed("constraint", ("users", "users_check")), blind="nothing counts who uses that"),
+    )
+    return {"user/postgres": Usage(counters, ("user@3f9a1c2",))}
 
 
 def verified() -> tuple[tuple[ClaimHistory, ...], dict[str, SeedbedError]]:

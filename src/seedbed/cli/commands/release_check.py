@@ -23,9 +23,11 @@ def command(context: CommandContext, number: int | None, env: str) -> None:
     """
     from seedbed.cli.releasing import environ_of, operating
     from seedbed.project.releasing.checking import check
+    from seedbed.project.releasing.readers import CountedReaders
 
     with operating(context, env) as operator:
-        found = check(context.project, env, operator, environ_of(context, env), number)
+        readers = CountedReaders(operator.store, operator.stop)
+        found = check(context.project, env, operator, environ_of(context, env), number, readers)
     current = found.release.current
     lines = [f"release {found.release.number} of {env}, next: {current.name if current else 'nothing'}"]
     lines += [

@@ -28,10 +28,16 @@ class Readers(Protocol):
 
 
 def nobody_asked(unpacked: Unpacked, release: Release, databases: Sequence[str]) -> Sequence[Evidence]:
-    """Return that nothing is known, for want of anything that could tell."""
+    """Return that nothing is known, for whoever only shows what there is."""
     del unpacked
     return [
-        Evidence(READER, "unknown", f"{each}: nothing tells who still reads it", release.opened, about=each)
+        Evidence(
+            READER,
+            "unknown",
+            f"{each}: whether it is still read is asked by release check",
+            release.opened,
+            about=each,
+        )
         for each in databases
     ]
 

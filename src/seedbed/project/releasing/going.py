@@ -44,6 +44,7 @@ from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.claim import BEAT, Claim, claimed
 from seedbed.project.releasing.code import fetched
 from seedbed.project.releasing.commands import StepCommand
+from seedbed.project.releasing.readers import CLOSES, LOOK, OPENS, looked
 from seedbed.project.releasing.snapshots import taken
 from seedbed.project.releasing.unpacked import Unpacked
 from seedbed.releases.store import ReleaseStore
@@ -98,11 +99,14 @@ class Steps:
         if step.name is StepName.CODE:
             require_said(release, facts)
         with claimed(operator.store, release, step.name, facts, beat=operator.beat) as claim:
-            self._changed, self._failed = bool(claim.step.commands), ()
-            again = f", behind {', '.join(claim.step.commands)}" if claim.step.commands else ""
+            done = [
+                each for each in claim.step.commands if not each.startswith(LOOK)
+            ]  # a look changes nothing
+            self._changed, self._failed = bool(done), ()
+            again = f", behind {', '.join(done)}" if done else ""
             operator.tell(f"== {step.name} of release {release.number} of {release.environment}{again}")
             try:
-                evidence = _TAKEN[step.name](self, claim, facts)
+                evidence = self._apart(claim, facts)
             except LeaseLost:
                 raise
             except SeedbedError as error:
@@ -111,6 +115,27 @@ class Steps:
                 error.exit_code = exit_code([error], changed=self._changed)
                 raise
             return claim.finish(evidence)
+
+    def _apart(self, claim: Claim, facts: Facts) -> Sequence[Evidence]:
+        """Take a step, with looks around it where it reads what the contract removes: that is no use by others."""
+        name = claim.name
+        watched = bool(facts.contracted) and name in _LOOKS
+        if watched and name is not StepName.CODE:
+            self._look(claim, CLOSES)
+        evidence = _TAKEN[name](self, claim, facts)
+        if watched:
+            self._look(claim, OPENS)
+        return evidence
+
+    def _look(self, claim: Claim, what: str) -> None:
+        command = f"{LOOK} {what}"
+        if command in claim.step.commands:
+            return
+        claim.confirm()
+        operator = self._operator
+        data = looked(self._unpacked, operator.stop)
+        blob = operator.store.put(data) if data else ""
+        claim.carried_out(command, (Evidence(LOOK, "good", what, operator.store.now(), blob),))
 
     # --- each step returns the evidence that it ends with
 
@@ -252,6 +277,13 @@ _TAKEN: dict[StepName, Callable[[Steps, Claim, Facts], Sequence[Evidence]]] = {
     StepName.CONTRACT: Steps._phase,
     StepName.CLOSE: Steps._close,
 }
+
+
+_LOOKS = (
+    StepName.CODE,
+    StepName.MIGRATE,
+    StepName.VERIFY,
+)  # once the new code is there, old readers are to go
 
 
 def said(release: Release, facts: Facts) -> list[Approval]:

@@ -147,3 +147,22 @@ def test_one_environment_comes_up_while_another_one_of_the_base_goes(
     assert_up(server, ANA)
     ran(in_base, *DOWN)
     assert leftovers(in_base.world) == alone
+
+
+def test_who_stood_still_while_the_other_one_was_at_work_stops_and_leaves_nothing(
+    in_base: Shop, aws: Proxy, server: EmbeddedServer
+) -> None:
+    alone = leftovers(in_base.world)
+    with aws.hold(
+        UPS["has databases made"], when="asked", times=1
+    ) as holding:  # what it asked for arrives when it is too late
+        running = in_base.start(*UP)
+        holding.wait_until_inside()
+        running.send_signal(signal.SIGSTOP)
+        ran(in_base, *DOWN)
+        assert_gone(in_base, server, ANA)
+    running.send_signal(signal.SIGCONT)
+    told, _ = running.communicate(timeout=120)
+    assert running.returncode in {5, 143}, told
+    ran(in_base, *DOWN)
+    assert leftovers(in_base.world) == alone, told

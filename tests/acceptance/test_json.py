@@ -518,6 +518,8 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test", "verification", 4, "refers one_is_away"),
         Case("-e dev-test --history", "verified", 0, "refers"),
         Case("-e dev-test --history", "verified", 4, "refers one_is_away"),
+        Case("-e dev-test --usage", "usage", 0),
+        Case("-e dev-test --usage", "usage", 4, "one_is_away"),
         Case("-e dev-test", "verification", 0),
         Case("-e dev-test --dry-run", "error", 2, "", 1),
         Case("-e dev-test", "verification", 4, "one_is_away"),

@@ -2,7 +2,7 @@
 
     looking     status, plan, plan_revert, estimate, with_seeds, remembered
     changing    apply, revert, seed, reset
-    verifying   reading, verify, verified
+    verifying   reading, verify, verified, usage
     deciding    repair, bind, require_copy, unlock, dump, restore: about one target
 
 Each line is a module of `project.verbs`; what they all rest on is `opened` there.

@@ -129,7 +129,7 @@ class Starter(Struct, frozen=True):
 
     def _is_ended(self, run: Run) -> bool:
         """Return whether nobody carries `run` out any more; its record then says so."""
-        if self.control.is_fresh(run.beat):
+        if self.control.is_fresh(run.beat, FRESH):
             return False
         if run.carrier:
             with suppress(Refused):  # who may not look at tasks has the heartbeat alone

@@ -23,6 +23,7 @@ class DynamoDatabase(Struct):
     """One database of one service in one environment; `directory` holds its tables.toml, if it has one.
 
     `spent` is told the read units of each answer in which ids are read; what it raises ends that.
+    `copy`: as in its address.
     """
 
     target: str
@@ -32,6 +33,7 @@ class DynamoDatabase(Struct):
     environment: str
     directory: PurePath
     spent: Callable[[float], None] = lambda _: None
+    copy: str = ""
     _shapes: dict[str, TableShape] = field(default_factory=dict)
     _declared: TableShapes | None = None
 
@@ -45,7 +47,7 @@ class DynamoDatabase(Struct):
         return self.physical(HISTORY)
 
     def physical(self, table: str) -> str:
-        name = copied(table, self.address.copy) if self.address.copy else table
+        name = copied(table, self.copy) if self.copy else table
         return table_name(self.service, name, self.environment)
 
     def declared(self) -> TableShapes:

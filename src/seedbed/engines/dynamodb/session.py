@@ -54,6 +54,7 @@ def connect(target: Target) -> Iterator[DynamoSession]:
             service=target.database.service,
             environment=target.environment.name,
             directory=target.database.directory,
+            copy=address.copy,
         )
         yield DynamoSession(database, target.platform)
 

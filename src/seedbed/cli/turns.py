@@ -80,7 +80,7 @@ def _begin(context: CommandContext, environment: Environment, turns: Turns) -> N
     )
     found: Holder | None = first
     while found is not None:
-        if found.beat != first.beat:
+        if found.beat > first.beat:  # several may have been killed, and are not counted one after the other
             raise _busy(environment, found, turns.now())
         time.sleep(_LOOK)
         found = turns.take()

@@ -54,13 +54,13 @@ class Turns:
         return self._table.now()
 
     def take(self) -> Holder | None:
-        """Begin our turn, and return None; return who is in the way where it is the others'."""
+        """Begin our turn, and return None; where it is the others', return the one of them who was heard of last."""
 
         def change(holders: dict[str, Holder], now: float) -> Holder | None:
             # One that is to come was written by hand, or by who knew no better: it would be waited for for ever.
             alive = [each for each in holders.values() if abs(now - each.beat) < SILENT]
             if others := [each for each in alive if each.kind != self._kind]:
-                return min(others, key=lambda each: each.since)
+                return max(others, key=lambda each: each.beat)
             for token in [token for token, each in holders.items() if each.kind != self._kind]:
                 del holders[token]
             holders[self._token] = Holder(self._kind, self._by, self._command, now, now)

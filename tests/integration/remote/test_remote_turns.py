@@ -160,6 +160,19 @@ def test_who_is_heard_of_is_in_the_way_at_once_and_who_is_not_only_until_he_is_n
     assert len(context.lines) == 2
 
 
+def test_several_who_were_killed_are_in_the_way_only_until_none_of_them_is_counted(
+    control: Control, name: str
+) -> None:
+    ana, ben = turns(control, name, "up"), turns(control, name, "up", "ben")
+    assert ana.take() is None
+    with later(control.table, 1.0):
+        assert ben.take() is None
+    context = cast("Any", Said())
+    with mock.patch.object(module, "SILENT", 2.0):
+        commands._begin(context, ANA, turns(control, name, "down"))
+    assert len(context.lines) == 1
+
+
 def test_who_has_lost_the_turn_is_stopped_as_by_sigterm(control: Control, name: str) -> None:
     up, context, over = turns(control, name, "up"), Said(), threading.Event()
     with mock.patch("seedbed.remote.turns.BEAT", 0.01), mock.patch("os.kill") as kill:

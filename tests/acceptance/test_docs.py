@@ -435,6 +435,8 @@ def between(text: str, mark: str, inside: str) -> str:
 
 def help_of(*arguments: str) -> str:
     runner = CliRunner()
+    # click keeps the option of its first context, and another test's may have been without our settings.
+    cli._help_option = None
     result = runner.invoke(cli, [*arguments, "--help"], prog_name="seedbed", terminal_width=90)
     assert result.exit_code == 0
     return "\n".join(line.rstrip() for line in result.output.rstrip().splitlines())

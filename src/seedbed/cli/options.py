@@ -202,6 +202,18 @@ def as_markdown(function: F) -> F:
     )(function)
 
 
+def most(function: F) -> F:
+    """Add --most, how many of the newest are listed."""
+    return click.option(
+        "--most",
+        cls=NumberOption,
+        type=click.IntRange(1, 1000),
+        default=20,
+        metavar="N",
+        help="How many to list (default: 20).",
+    )(function)
+
+
 def said_by(function: F) -> F:
     """Add --as, what a caller says of himself: a note beside what the store's authority knows of him."""
     return click.option(

@@ -18,10 +18,10 @@ from seedbed.engines.opensearch.snapshots.repository import RepositorySnapshots
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Refused
 from seedbed.execution.stopping import Stop
-from seedbed.project import Project, snapshots
+from seedbed.project import snapshots
 from seedbed.project.drills import drill
-from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.servers import Settings
+from tests.support.snapshot_site import SnapshotSite
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
 NOTES = """
@@ -57,7 +57,7 @@ query = "POST /notes/_search\\n\\n{\\"query\\": {\\"bool\\": {\\"must_not\\": {\
 DOCUMENTS = {f"n{number}": {"text": f"note {number}", "by": "ana"} for number in range(20)}
 
 
-class Site:
+class Site(SnapshotSite):
     """`ai/opensearch` in staging on a cluster of its own, with a repository and twenty notes."""
 
     def __init__(self, root: Path, settings: Settings) -> None:
@@ -96,29 +96,6 @@ class Site:
     def names(self) -> list[str]:
         found = self.client.call("GET", "/_all", params={"expand_wildcards": "all"})
         return sorted(each for each in found if not each.startswith("."))
-
-    @property
-    def project(self) -> Project:
-        return Project.open(self.root, environ=self.environ)
-
-    @property
-    def database(self) -> Any:
-        return self.project.catalog.databases()[0]
-
-    @property
-    def snapshots(self) -> ReleaseSnapshots:
-        project = self.project
-        where = project.catalog.environment("staging")
-        return ReleaseSnapshots(project.targets, where, stop=self.stop, tell=lambda _: None)
-
-    def apply(self) -> None:
-        with self.project.run("staging") as run:
-            outcome = run.apply()
-        assert outcome.exit_code == 0, [each.error for each in outcome.targets]
-
-    def take(self) -> Any:
-        (result,) = self.snapshots.take([self.database], 12)
-        return result
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from seedbed.project.drills import drill
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.aws_proxy import Asked, Proxy, allows, on
 from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS, Aurora, aurora
+from tests.support.snapshot_site import SnapshotSite
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
 CLUSTER, COPY = "shop-staging-user", "seedbed-shop-staging-user-r12"
@@ -38,7 +39,7 @@ DROP = (
 EXPECTED = '[[expectations]]\nname = "every user has an id"\ndatabase = "user/postgres"\nquery = "SELECT id FROM users WHERE id IS NULL"\n'
 
 
-class Site:
+class Site(SnapshotSite):
     """`user/postgres` in staging on a cluster of Aurora, with a hundred users."""
 
     def __init__(
@@ -78,29 +79,6 @@ class Site:
 
     def conninfo(self, port: str = "") -> str:
         return f"host=127.0.0.1 port={port or self.port} user={self.server.user} dbname={self.name}"
-
-    @property
-    def project(self) -> Project:
-        return Project.open(self.root, environ=self.environ)
-
-    @property
-    def database(self) -> Any:
-        return self.project.catalog.databases()[0]
-
-    @property
-    def snapshots(self) -> ReleaseSnapshots:
-        project = self.project
-        where = project.catalog.environment("staging")
-        return ReleaseSnapshots(project.targets, where, stop=self.stop, tell=lambda _: None)
-
-    def apply(self) -> None:
-        with self.project.run("staging") as run:
-            outcome = run.apply()
-        assert outcome.exit_code == 0, [each.error for each in outcome.targets]
-
-    def take(self) -> Any:
-        (result,) = self.snapshots.take([self.database], 12)
-        return result
 
 
 @pytest.fixture

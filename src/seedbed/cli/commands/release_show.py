@@ -31,14 +31,7 @@ def show(context: CommandContext, number: int | None, env: str, markdown: bool) 
 
 @click.command("list", short_help="List the newest releases of an environment.")
 @options.environment
-@click.option(
-    "--most",
-    cls=options.NumberOption,
-    type=click.IntRange(1, 1000),
-    default=20,
-    metavar="N",
-    help="How many to list (default: 20).",
-)
+@options.most
 @options.as_json
 @command_context(CommandKind.LOCAL)
 def listing(context: CommandContext, env: str, most: int) -> None:

@@ -39,14 +39,7 @@ def command() -> None:
 
 @command.command("list", short_help="List the newest runs of an environment.")
 @options.environment
-@click.option(
-    "--most",
-    cls=options.NumberOption,
-    type=click.IntRange(1, 1000),
-    default=20,
-    metavar="N",
-    help="How many to list (default: 20).",
-)
+@options.most
 @options.as_json
 @command_context(CommandKind.LOCAL)
 def listing(context: CommandContext, env: str, most: int) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from seedbed.model.release import SNAPSHOT, Evidence
 from seedbed.support.phrases import duration, listed, moment
 
+_DRILL = "-drill"
 SnapshotState = Literal["making", "available", "partial", "gone"]
 
 
@@ -126,6 +127,16 @@ def snapshot_id(platform: str, environment: str, service: str, release: int, num
     """
     name = f"{_before(platform, environment, service)}{release}"
     return f"{name}-{number}" if number > 1 else name
+
+
+def drill_name(release: int) -> str:
+    """Return the name of the copy that a drill makes, and takes away again."""
+    return f"r{release}{_DRILL}"
+
+
+def is_drill(name: str) -> bool:
+    """Return whether the copy of that name is one that a drill looks at, and nobody copies from."""
+    return name.endswith(_DRILL)
 
 
 def known_id(platform: str, environment: str, service: str, name: str) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.event import Event
 from seedbed.model.history import History
 from seedbed.model.platform import Database, Expectation
-from seedbed.model.snapshot import Check, Drill
+from seedbed.model.snapshot import Check, Drill, drill_name
 from seedbed.model.target import Target
 from seedbed.model.verification import Verdict
 from seedbed.project.snapshots import ReleaseSnapshots
@@ -30,7 +30,7 @@ def drill(
     A copy that an earlier drill left is taken away first: times are those of a whole drill. What goes wrong with the
     copy is a check that failed; that it cannot be restored, or not be taken away, is raised. Raises Interrupted.
     """
-    name = f"r{release}-drill"
+    name = drill_name(release)
     with snapshots.one(database) as (service, target):
         snapshots.dropped(service, target.id, name)
         restored = snapshots.restored(service, database, release, name)

@@ -1,16 +1,14 @@
-"""Dumps as snapshots of a graph: taken once, whole or not at all; a label is copied back from one as documented."""
+"""Dumps as snapshots of a graph: taken once, whole or not at all; restored beside, copied back from, tried."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seedbed.engines.neo4j.dump_restore.file_format import read
+from seedbed.engines.neo4j.snapshots import beside
 from seedbed.engines.snapshots import TakenElsewhere
 from seedbed.errors import Refused
 from seedbed.execution.stopping import Stop
@@ -23,6 +21,12 @@ from tests.support.servers import Settings
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
 FIRST = "// migrate:up\nCREATE CONSTRAINT tutor FOR (t:Tutor) REQUIRE t.id IS UNIQUE;\n// migrate:down\nDROP CONSTRAINT tutor;\n"
+EXPECTED = """
+[[expectations]]
+name = "every tutor has an id"
+database = "tutor-matching/neo4j"
+query = "MATCH (t:Tutor) WHERE t.id IS NULL RETURN t.id"
+"""
 DROP = (
     '// seedbed: phase=contract\n// seedbed: irreversible because "who is senior is gone"\n'
     "// migrate:up\nMATCH (t:Senior) REMOVE t:Senior;\n"
@@ -37,14 +41,15 @@ class Site:
         self.migrations = root / "services" / "tutor-matching" / "neo4j" / "migrations"
         self.migrations.mkdir(parents=True)
         (root / "seedbed.toml").write_text(
-            '[platform]\nname = "shop"\n[services.tutor-matching.neo4j]\n[environments.staging]\n'
+            '[platform]\nname = "shop"\n[services.tutor-matching.neo4j]\n[environments.staging]\n' + EXPECTED
         )
         self.environ = {"NEO4J_URI": settings["uri"], "NEO4J_USER": "", "NEO4J_PASSWORD": ""}
         self.migration("20260101000001_tutors", FIRST)
         self.apply()
         self.graph.do(
-            "UNWIND range(1, 10) AS n CREATE (:Tutor {id: n})",
+            "UNWIND range(1, 10) AS n CREATE (:Tutor {id: n, since: date({year: 2000 + n})})",
             "MATCH (t:Tutor) WHERE t.id % 2 = 0 SET t:Senior",
+            "MATCH (a:Tutor), (b:Tutor {id: a.id + 1}) CREATE (a)-[:KNOWS {how: 'well'}]->(b)",
         )
 
     def migration(self, name: str, text: str) -> None:
@@ -52,6 +57,27 @@ class Site:
 
     def senior(self) -> list[int]:
         return [each["id"] for each in self.graph.ask("MATCH (t:Senior) RETURN t.id AS id ORDER BY id")]
+
+    def content(self) -> list[str]:
+        """Return all that the graph holds and that constrains it, but copies and the history."""
+        return self._lines("NOT n:restored_copy AND NOT n:migrations_history")
+
+    def everything(self) -> list[str]:
+        return self._lines("NOT n:migrations_history")
+
+    def _lines(self, where: str) -> list[str]:
+        queries = (
+            f"MATCH (n) WHERE {where} RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS p",
+            f"MATCH (n)-[r]->(m) WHERE {where} RETURN elementId(r) AS id, type(r) AS type, properties(r) AS p,"
+            " elementId(n) AS n, elementId(m) AS m",
+            "SHOW CONSTRAINTS YIELD name WHERE name <> 'restored_copy_key' RETURN name",
+        )
+        return sorted(str(each) for query in queries for each in self.graph.ask(query))
+
+    def copied(self, label: str, prefix: str = "") -> list[dict[str, Any]]:
+        """Return the properties of the nodes with a label, but the key of a copy."""
+        found = self.graph.ask(f"MATCH (n:`{prefix}{label}`) RETURN properties(n) AS p ORDER BY n.id")
+        return [{key: each["p"][key] for key in ("id", "since")} for each in found]
 
     def project(self, **more: str) -> Project:
         return Project.open(self.root, environ={**self.environ, **more})
@@ -80,23 +106,13 @@ def site(tmp_path: Path, neo4j_settings: Settings) -> Site:
     return Site(tmp_path, neo4j_settings)
 
 
-def script(root: Path) -> Path:
-    """Return the script of the runbook, written to a file."""
+def documented() -> str:
+    """Return the migration of the runbook's section on Neo4j."""
     section = RUNBOOK.read_text(encoding="utf-8").partition("\n## Neo4j\n")[2]
-    file = root / "labels_back.py"
-    file.write_text(section.partition("```python")[2].partition("\n")[2].partition("```")[0])
-    return file
+    return section.partition("```cypher")[2].partition("\n")[2].partition("```")[0]
 
 
-def ran(file: Path, *words: str, env: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, str(file), *words], env={**os.environ, **env}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_label_that_a_contract_removed_is_copied_back_as_documented_and_what_came_since_stays(
+def test_a_label_that_a_contract_removed_is_given_back_as_documented_and_what_came_since_stays(
     site: Site,
 ) -> None:
     before = site.senior()
@@ -104,11 +120,84 @@ def test_a_label_that_a_contract_removed_is_copied_back_as_documented_and_what_c
     site.migration("20260101000002_no_seniors", DROP)
     site.apply()
     assert site.senior() == []
-    site.graph.do("CREATE (:Tutor:Senior {id: 11})", "MATCH (t:Tutor {id: 2}) DELETE t")
-    copy = site.snapshots().restore(site.database, 12).copy
-    said = ran(script(site.root), copy.settings["file"], "Senior", "id", env=site.environ)
-    assert said == "4 of 5 nodes are Senior again\n"
+    site.graph.do("CREATE (:Tutor:Senior {id: 11})", "MATCH (t:Tutor {id: 2}) DETACH DELETE t")
+    now = site.content()
+    restored = site.snapshots().restore(site.database, 12)
+    assert (restored.copy.state, restored.copy.settings) == ("available", {"prefix": "r12."})
+    assert site.content() == now  # it is beside: no node, no relationship, no constraint is another one
+    site.migration("20260601090000_seniors_back", documented())
+    site.apply()
     assert site.senior() == sorted({*before, 11} - {2})
+    site.snapshots().drop(site.database, "r12")
+    assert site.everything() == site.content()
+    assert site.snapshots().look([site.database], 12)[0].snapshot is not None
+
+
+def test_the_documented_migration_changes_nothing_where_there_was_no_incident(site: Site) -> None:
+    now = site.content()
+    site.migration("20260601090000_seniors_back", documented())
+    site.apply()
+    assert site.content() == now
+
+
+def test_a_copy_that_was_stopped_after_any_batch_goes_on_and_makes_nothing_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.take()
+    monkeypatch.setattr(beside, "BATCH", 3)
+    real, left = beside._part, [0]
+
+    def part(*words: Any) -> Any:
+        left[0] += 1
+        found = real(*words)
+        if left[0] % 2 == 0:
+            raise KeyboardInterrupt  # as if it were killed behind a batch
+        return found
+
+    monkeypatch.setattr(beside, "_part", part)
+    monkeypatch.setattr(beside, "SECONDS", 60.0)
+    times = 0
+    while True:
+        times += 1
+        try:
+            copy = site.snapshots().restore(site.database, 12).copy
+            break
+        except KeyboardInterrupt:
+            (half,) = site.snapshots().listed([site.database])[0].copies
+            assert half.state == "making" or times > 6
+    assert times > 4
+    assert copy.state == "available"
+    assert site.copied("Tutor") == site.copied("Tutor", "r12.")
+    assert site.graph.ask("MATCH (:`r12.Tutor`)-[r:`r12.KNOWS`]->(:`r12.Tutor`) RETURN count(r) AS n") == [
+        {"n": 9}
+    ]
+
+
+def test_a_dump_that_is_taken_while_a_copy_is_there_has_nothing_of_it(site: Site) -> None:
+    site.take()
+    site.snapshots().restore(site.database, 12)
+    (second,) = site.snapshots().take([site.database], 13)
+    first, then = (
+        read(Path(each.parts["tutor-matching/neo4j"]).read_bytes())
+        for each in (site.take().snapshot, second.snapshot)
+    )
+    assert (first.nodes, first.relationships, first.schema) == (then.nodes, then.relationships, then.schema)
+    with pytest.raises(Refused, match="was restored from another snapshot"):
+        site.snapshots().restore(site.database, 13, name="r12")
+
+
+def test_a_copy_that_is_half_taken_away_is_not_taken_for_one(site: Site) -> None:
+    site.take()
+    site.snapshots().restore(site.database, 12)
+    site.graph.do(
+        "MATCH (c:restored_copy {restored_copy: 'r12'}) SET c.done = -1"
+    )  # killed behind its first step
+    (listed,) = site.snapshots().listed([site.database])
+    assert [each.doing for each in listed.copies] == ["it is taken away"]
+    with pytest.raises(Refused, match="is being taken away"):
+        site.snapshots().restore(site.database, 12)
+    site.snapshots().drop(site.database, "r12")
+    assert site.snapshots().restore(site.database, 12).copy.state == "available"
 
 
 def test_a_dump_is_taken_once_and_is_partial_where_its_file_was_changed(site: Site) -> None:
@@ -131,10 +220,24 @@ def test_in_a_task_whose_files_go_with_it_the_evidence_is_unknown(site: Site) ->
     assert result.evidence(0).verdict == "unknown"
 
 
-def test_a_drill_says_what_to_do_instead(site: Site) -> None:
+@pytest.mark.slow(15)
+def test_a_drill_shows_its_figures_and_leaves_nothing(site: Site) -> None:
     site.take()
-    with pytest.raises(Refused, match="has no drill"):
-        drill(site.snapshots(), site.project().targets, site.database, 12, stop=Stop())
+    site.migration("20260101000002_no_seniors", DROP)
+    site.apply()
+    now = site.everything()
+    found = drill(site.snapshots(), site.project().targets, site.database, 12, stop=Stop())
+    assert [(each.name, each.is_good) for each in found.checks] == [
+        ("identity", True),
+        ("history", True),
+        ("rows", True),
+        ("expectation every tutor has an id", True),
+    ]
+    assert "1 fewer than the database has now" in found.checks[1].text
+    assert found.rows == {"Tutor": 10, "Senior": 5, "[:KNOWS]": 9}
+    assert site.everything() == now
+    assert list((site.root / ".seedbed" / "snapshots" / "drills").glob("seedbed*")) == []
+    assert site.snapshots().listed([site.database])[0].copies == ()
 
 
 def test_a_dump_lies_where_it_is_told_to_and_not_with_a_bundle_that_goes(site: Site, tmp_path: Path) -> None:

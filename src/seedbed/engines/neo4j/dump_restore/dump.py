@@ -1,4 +1,7 @@
-"""Writing a small graph to a file: what it holds, and the constraints and indexes it has. Not its history."""
+"""Writing a small graph to a file: what it holds, and the constraints and indexes it has.
+
+Its history only into a snapshot. What was restored beside it, from a snapshot, is in neither.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from uuid import uuid4
 
 from seedbed.engines.neo4j.dump_restore import file_format
 from seedbed.engines.neo4j.dump_restore.values import encoded
-from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, HISTORY_LABEL
+from seedbed.engines.neo4j.files.names import COPY_LABEL, HISTORY_LABEL, OWN_CONSTRAINTS
 from seedbed.engines.neo4j.store import history
 from seedbed.errors import Refused
 from seedbed.model.event import CopyFinished, CopyProgressed, Event
@@ -19,11 +22,14 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
 
 MOST = 200_000  # nodes and relationships together; more needs a snapshot
-_COUNT = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL} WITH count(n) AS nodes
-RETURN nodes, COUNT {{ ()-->() }} AS relationships"""
-_NODES = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}
+_COUNT = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}|{COPY_LABEL} WITH count(n) AS nodes
+RETURN nodes, COUNT {{ ()-->() }} - COUNT {{ (:{COPY_LABEL})-->() }} AS relationships"""
+_NODES = f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}|{COPY_LABEL}
 RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties"""
-_RELATIONSHIPS = f"""MATCH (a)-[r]->(b) WHERE NOT a:{HISTORY_LABEL} AND NOT b:{HISTORY_LABEL}
+# Of the history without the lease, which is for a moment, and in the database itself.
+_HISTORY = f"""MATCH (n:{HISTORY_LABEL}) WHERE NOT n.key IN ['lease', 'fence']
+RETURN labels(n) AS labels, properties(n) AS properties ORDER BY n.key"""
+_RELATIONSHIPS = f"""MATCH (a)-[r]->(b) WHERE NOT a:{HISTORY_LABEL}|{COPY_LABEL} AND NOT b:{HISTORY_LABEL}|{COPY_LABEL}
 RETURN type(r) AS kind, elementId(a) AS start, elementId(b) AS end, properties(r) AS properties"""
 # Sorted by name; of an index that serves a constraint, the constraint is enough.
 SCHEMA = (
@@ -34,15 +40,15 @@ SCHEMA = (
 )
 
 
-def dump(graph: GraphTarget, file: Path) -> Iterator[Event]:
-    """Write everything but the history to `file`, which must not exist; only its owner may read it.
+def dump(graph: GraphTarget, file: Path, *, with_history: bool = False) -> Iterator[Event]:
+    """Write everything to `file`, which must not exist; only its owner may read it. The history only if asked for.
 
     Raises Refused where there is more than a file is for, a value that a file cannot hold, or a change of
     the graph meanwhile; then there is no file.
     """
     if file.exists():
         raise _not_written(file, "it exists already")
-    found = read(graph)
+    found = read(graph, with_history=with_history)
     for count, unit in ((found.head.nodes, "nodes"), (found.head.relationships, "relationships")):
         yield CopyProgressed(graph.target, "dump", count, count, unit)
     _write(found, file)
@@ -75,13 +81,14 @@ def schema(graph: GraphTarget) -> Sequence[str]:
         each["statement"]
         for query in SCHEMA
         for each in graph.read(query, {})
-        if each["name"] != HISTORY_CONSTRAINT
+        if each["name"] not in OWN_CONSTRAINTS
     ]
 
 
-def read(graph: GraphTarget) -> file_format.Dump:
-    """Return all that the graph holds but the history. Raises Refused as `dump` does."""
+def read(graph: GraphTarget, *, with_history: bool = False) -> file_format.Dump:
+    """Return all that the graph holds, its history if asked for. Raises Refused as `dump` does."""
     before = graph.read(_COUNT, {})[0]
+    own = graph.read(_HISTORY, {}) if with_history else []
     if before["nodes"] + before["relationships"] > MOST:
         raise Refused(
             f"{graph.target} has {before['nodes']} nodes and {before['relationships']} relationships",
@@ -101,22 +108,26 @@ def read(graph: GraphTarget) -> file_format.Dump:
     statements = schema(graph)
     after = graph.read(_COUNT, {})[0]
     counted = {"nodes": len(nodes), "relationships": len(relationships)}
-    if not before == counted == after:
+    own_after = graph.read(_HISTORY, {}) if with_history else []
+    if not before == counted == after or own != own_after:
         raise Refused(
             f"{graph.target} changed while it was read",
             because=f"there were {before['nodes']} nodes and {before['relationships']} relationships before, "
-            f"{after['nodes']} and {after['relationships']} after",
+            f"{after['nodes']} and {after['relationships']} after"
+            + ("" if own == own_after else ", and another history"),
             try_="dump it while nothing writes to it",
         )
     head = file_format.DumpHeader(
-        file_format.FORMAT,
+        file_format.WITH_HISTORY if with_history else file_format.FORMAT,
         graph.target,
         graph.environment,
         f"Neo4j {graph.client.version}",
         tuple(applied(graph)),
         **counted,
     )
-    return file_format.Dump(head, tuple(statements), nodes, relationships)
+    return file_format.Dump(
+        head, tuple(statements), nodes, relationships, tuple(_properties(each, graph) for each in own)
+    )
 
 
 def applied(graph: GraphTarget) -> Sequence[str]:

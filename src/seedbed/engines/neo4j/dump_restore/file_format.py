@@ -6,10 +6,11 @@
     {"schema": "CREATE CONSTRAINT …"}
     {"node": 0, "labels": ["Tutor"], "properties": {"id": "…"}}
     {"relationship": "TEACHES", "start": 0, "end": 1, "properties": {"since": {"date": "2026-01-13"}}}
-    {"lines": 5, "sha256": "…"}
+    {"history": {"key": "identity", …}}
+    {"lines": 6, "sha256": "…"}
 
-Nodes are numbered and sorted by what they hold, so that the same graph is the same file, unless two nodes hold the
-same. The last line has the checksum of those before it.
+Only a snapshot has lines of the history, and format 2. Nodes are numbered and sorted by what they hold, so that the
+same graph is the same file, unless two nodes hold the same. The last line has the checksum of those before it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from msgspec import Struct, field
 from seedbed.engines.neo4j.dump_restore.values import Encoded
 from seedbed.support.typed import ready
 
-FORMAT = 1
+FORMAT, WITH_HISTORY = 1, 2
 
 
 class InvalidDump(ValueError):
@@ -69,6 +70,10 @@ class DumpSchema(Struct, frozen=True, rename={"statement": "schema"}):
     statement: str
 
 
+class DumpHistory(Struct, frozen=True, rename={"properties": "history"}):
+    properties: Mapping[str, Encoded]
+
+
 class DumpTrailer(Struct, frozen=True):
     lines: int
     sha256: str
@@ -81,6 +86,7 @@ class Dump(Struct, frozen=True):
     schema: tuple[str, ...] = ()
     nodes: tuple[DumpNode, ...] = ()
     relationships: tuple[DumpRelationship, ...] = field(default_factory=tuple)
+    history: tuple[Mapping[str, Encoded], ...] = ()
 
 
 def numbered(
@@ -112,6 +118,7 @@ def written(dump: Dump) -> Iterator[bytes]:
     """Yield the lines of `dump`, each with its end."""
     digest, count = sha256(), 0
     bodies: list[Any] = [dump.head, *map(DumpSchema, dump.schema), *dump.nodes, *dump.relationships]
+    bodies += map(DumpHistory, dump.history)
     for each in bodies:
         line = msgspec.json.encode(each) + b"\n"
         digest.update(line)
@@ -128,18 +135,21 @@ def read(data: bytes) -> Dump:
     schema: list[str] = []
     nodes: list[DumpNode] = []
     relationships: list[DumpRelationship] = []
+    history: list[Mapping[str, Encoded]] = []
     for number, line in enumerate(lines[1:-1], 2):
         if line.startswith(b'{"schema"'):
             schema.append(_as(line, DumpSchema, number).statement)
         elif line.startswith(b'{"node"'):
             nodes.append(_as(line, DumpNode, number))
+        elif line.startswith(b'{"history"'):
+            history.append(_as(line, DumpHistory, number).properties)
         else:
             relationships.append(_as(line, DumpRelationship, number))
     if (len(nodes), len(relationships)) != (head.nodes, head.relationships):
         raise InvalidDump(
             "the numbers of nodes and relationships in its first line differ from those that follow", 1
         )
-    return Dump(head, tuple(schema), tuple(nodes), tuple(relationships))
+    return Dump(head, tuple(schema), tuple(nodes), tuple(relationships), tuple(history))
 
 
 def _head(line: bytes) -> DumpHeader:
@@ -147,8 +157,8 @@ def _head(line: bytes) -> DumpHeader:
         head = msgspec.json.decode(line, type=ready(DumpHeader))
     except msgspec.MsgspecError:
         raise InvalidDump("its first line is not that of a dump", 1) from None
-    if head.seedbed_graph > FORMAT:
-        raise InvalidDump(f"it has format {head.seedbed_graph}, and this seedbed reads {FORMAT}", 1)
+    if head.seedbed_graph > WITH_HISTORY:
+        raise InvalidDump(f"it has format {head.seedbed_graph}, and this seedbed reads {WITH_HISTORY}", 1)
     return head
 
 

@@ -45,7 +45,7 @@ def restore(lease: FencedWriter, file: Path) -> Iterator[Event]:
     dump was taken; StepFailed where the server refuses something, and then part of it may be there.
     """
     dump = _read(file)
-    _require_harmless(file, dump)
+    require_harmless(file, dump)
     _require_empty(lease, dump)
     target = lease.graph.target
     there = set(schema(lease.graph))
@@ -82,7 +82,7 @@ def _read(file: Path) -> file_format.Dump:
         ) from None
 
 
-def _require_harmless(file: Path, dump: file_format.Dump) -> None:
+def require_harmless(file: Path, dump: file_format.Dump) -> None:
     """Raise UsageError for what no dump of ours holds: statements that do more than define, and nodes of seedbed's own.
 
     Whoever can change the file can make its checksum anew.
@@ -154,6 +154,19 @@ class Writer(Protocol):
     def write(self, work: Callable[[RunQuery], T]) -> T:
         """Do `work` in a transaction, commit, and return its result."""
         ...
+
+
+class Unleased:
+    """Commits without a lease, where no other process has the graph."""
+
+    def __init__(self, graph: GraphTarget) -> None:
+        self.graph = graph
+
+    def write(self, work: Callable[[RunQuery], T]) -> T:
+        with self.graph.client.transaction({}) as transaction:
+            result = work(transaction.run)
+            transaction.commit()
+            return result
 
 
 def make_nodes(lease: Writer, nodes: Sequence[file_format.DumpNode], ids: dict[int, str]) -> Iterator[int]:

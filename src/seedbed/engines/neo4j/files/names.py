@@ -4,6 +4,10 @@ from __future__ import annotations
 
 HISTORY_LABEL = "migrations_history"
 HISTORY_CONSTRAINT = "migrations_history_key"
+# Of a snapshot that is restored beside the graph, in the same database; the property has the name of the label.
+COPY_LABEL = "restored_copy"
+COPY_CONSTRAINT = "restored_copy_key"
+OWN_CONSTRAINTS = frozenset({HISTORY_CONSTRAINT, COPY_CONSTRAINT})
 
 
 def quoted(name: str) -> str:

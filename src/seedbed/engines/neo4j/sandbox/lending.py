@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
-
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from seedbed.engines.neo4j.dump_restore.dump import read
-from seedbed.engines.neo4j.dump_restore.restore import make_nodes, make_relationships
+from seedbed.engines.neo4j.dump_restore.restore import Unleased, make_nodes, make_relationships
 from seedbed.engines.neo4j.files.names import HISTORY_LABEL
-from seedbed.engines.neo4j.graph import GraphTarget
 from seedbed.engines.neo4j.session import connect
-from seedbed.engines.neo4j.wire.client import RunQuery
 
 if TYPE_CHECKING:
     from seedbed.model.target import Target
 
-T = TypeVar("T")
 _EMPTY = f"MATCH (n) WHERE NOT n:{HISTORY_LABEL} DETACH DELETE n"
 
 
@@ -37,25 +32,13 @@ class KeptGraph:
         with connect(self._target) as session:
             now = read(session.graph)
             if (now.nodes, now.relationships) != (self._held.nodes, self._held.relationships):
-                self._restore(_Writer(session.graph))
+                self._restore(Unleased(session.graph))
         yield self._settings
 
-    def _restore(self, writer: _Writer) -> None:
+    def _restore(self, writer: Unleased) -> None:
         writer.write(lambda run: run(_EMPTY, None))
         ids: dict[int, str] = {}
         for _ in make_nodes(writer, self._held.nodes, ids):
             pass
         for _ in make_relationships(writer, self._held.relationships, ids):
             pass
-
-
-class _Writer(Struct, frozen=True):
-    """Commits without a lease: no other process has this graph."""
-
-    graph: GraphTarget
-
-    def write(self, work: Callable[[RunQuery], T]) -> T:
-        with self.graph.client.transaction({}) as transaction:
-            result = work(transaction.run)
-            transaction.commit()
-            return result

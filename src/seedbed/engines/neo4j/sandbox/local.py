@@ -42,19 +42,23 @@ def lock() -> jars.Lockfile:
     return jars.read(LOCK.read_text(encoding="utf-8"))
 
 
-def server(folder: Path) -> Server:
-    """Return the server that lives in the directory `folder`; its jars are fetched if need be. Raises SandboxError."""
+def server(folder: Path, *, has_login: bool = False) -> Server:
+    """Return the server that lives in the directory `folder`; its jars are fetched if need be. Raises SandboxError.
+
+    `has_login`: it lets in those who have its password, which is that of a new server until it is changed.
+    """
     program = java.runtime(JAVA)
     classes = jvm.class_path([jars.fetch(lock(), jars.cache(), NAME)])
 
     def describe(directory_: Path, more: Sequence[str]) -> Server:
-        return _server(directory_, program, [*OPTIONS, *COMPILING, *more, "-cp", classes, MAIN])
+        arguments = [*OPTIONS, *COMPILING, *more, "-cp", classes, MAIN]
+        return _server(directory_, program, arguments, has_login=has_login)
 
     lasting = [*OPTIONS, classes, MAIN]
     return describe(folder, aot_cache.options(NAME, lock().title, program, lasting, describe, train))
 
 
-def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
+def _server(folder: Path, program: Path, arguments: Sequence[str], *, has_login: bool) -> Server:
     port = ports.choose_port(folder)
     return Server(
         name=lock().title,
@@ -73,16 +77,18 @@ def _server(folder: Path, program: Path, arguments: Sequence[str]) -> Server:
         ],
         stop=[(signal.SIGTERM, 60.0)],
         death_signal=signal.SIGTERM,
-        before=lambda: _configure(folder, arguments, port),
+        before=lambda: _configure(folder, arguments, port, has_login=has_login),
     )
 
 
-def _configure(folder: Path, arguments: Sequence[str], port: int) -> None:
+def _configure(folder: Path, arguments: Sequence[str], port: int, *, has_login: bool) -> None:
     """Write the configuration of the start that comes; `arguments` of the JVM end with the main class."""
     for name in ("tmp", "conf", "logs"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir()
-    settings = "".join(f"{key}={value}\n" for key, value in _settings(folder, port).items())
+    settings = "".join(
+        f"{key}={value}\n" for key, value in _settings(folder, port, has_login=has_login).items()
+    )
     (folder / "conf" / "neo4j.conf").write_text(settings, encoding="utf-8")
     ports.save_port(folder, port)
     own = [f"--home-dir={folder}", f"--config-dir={folder / 'conf'}", "--console-mode"]
@@ -90,7 +96,7 @@ def _configure(folder: Path, arguments: Sequence[str], port: int) -> None:
     jvm.write_arguments(folder / "arguments", [scratch, *arguments, *own])
 
 
-def _settings(folder: Path, port: int) -> Mapping[str, str]:
+def _settings(folder: Path, port: int, *, has_login: bool) -> Mapping[str, str]:
     return {
         "server.directories.data": str(folder / "data"),
         "server.directories.logs": str(folder / "logs"),
@@ -100,7 +106,7 @@ def _settings(folder: Path, port: int) -> Mapping[str, str]:
         "server.bolt.advertised_address": f"127.0.0.1:{port}",
         "server.http.enabled": "false",
         "server.https.enabled": "false",
-        "dbms.security.auth_enabled": "false",
+        "dbms.security.auth_enabled": str(has_login).lower(),
         "dbms.usage_report.enabled": "false",
         "server.fleet_discovery.enabled": "false",  # it would look for others by broadcasting
         "server.memory.pagecache.size": "16m",

@@ -1,7 +1,7 @@
 """The constraints and indexes that a database has, and its canonical schema.
 
 Left out of the schema: what is data (labels, types and properties that merely occur), which index provider an index
-got, how far an index is, the index behind a constraint, and seedbed's own constraint.
+got, how far an index is, the index behind a constraint, and seedbed's own constraints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from seedbed.engines.neo4j.files.commands import Entity, Noun, SchemaCommand, SchemaKind, SchemaPattern
 from seedbed.engines.neo4j.files.lexer import scan
-from seedbed.engines.neo4j.files.names import HISTORY_CONSTRAINT, quoted
+from seedbed.engines.neo4j.files.names import OWN_CONSTRAINTS, quoted
 
 ONLINE, FAILED = "ONLINE", "FAILED"
 _CONSTRAINTS = "SHOW CONSTRAINTS YIELD *"  # which columns there are depends on the version
@@ -108,7 +108,7 @@ def _rows(read: Read, statement: str) -> list[dict[str, Any]]:
 
 
 def _by_name(things: Iterable[SchemaObject]) -> dict[str, SchemaObject]:
-    return {each.name: each for each in things if each.name != HISTORY_CONSTRAINT}
+    return {each.name: each for each in things if each.name not in OWN_CONSTRAINTS}
 
 
 def _constraint(row: Mapping[str, Any]) -> SchemaObject:

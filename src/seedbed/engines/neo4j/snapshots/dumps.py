@@ -1,24 +1,40 @@
 """Dumps of a graph as snapshots: files of whoever runs seedbed, whole as soon as they have their names.
 
-Community has one database for each server, and copies it only while it is stopped: so a copy beside it is the file
-itself, whose lines are read by the step that copies back what is missing.
+A copy to copy back from is in the graph itself, where a migration reads it; one that a drill looks at is on a server of
+its own, because it is to be opened like the database.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from seedbed.engines.base import Session
 from seedbed.engines.neo4j import session
-from seedbed.engines.neo4j.dump_restore.file_format import InvalidDump, read
+from seedbed.engines.neo4j.dump_restore.dump import dump
+from seedbed.engines.neo4j.dump_restore.file_format import Dump, InvalidDump, read
+from seedbed.engines.neo4j.dump_restore.restore import require_harmless
+from seedbed.engines.neo4j.files.names import COPY_LABEL, HISTORY_LABEL
+from seedbed.engines.neo4j.snapshots import beside
+from seedbed.engines.neo4j.wire.errors import translate_errors
 from seedbed.engines.snapshots import TakenElsewhere
-from seedbed.errors import Hint, Refused, call
-from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
+from seedbed.errors import Refused
+from seedbed.model.snapshot import Copy, Snapshot, is_drill, known_id, snapshot_id
 from seedbed.model.target import Target
 
+if TYPE_CHECKING:
+    from seedbed.engines.neo4j.graph import GraphTarget
+    from seedbed.engines.neo4j.snapshots.apart import ServersApart
+
 _END = ".jsonl"
+_COUNTS = (
+    f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}|{COPY_LABEL} UNWIND labels(n) AS name
+RETURN name, count(*) AS count""",
+    f"""MATCH (n)-[r]->() WHERE NOT n:{HISTORY_LABEL}|{COPY_LABEL}
+RETURN '[:' + type(r) + ']' AS name, count(*) AS count""",
+)
 
 
 @contextmanager
@@ -30,17 +46,22 @@ def snapshots(target: Target, home: Path | None) -> Iterator[DumpSnapshots]:
             because="a snapshot of a graph is a file, and files of a task do not stay",
             try_="take a snapshot of its volume, and say so with a written reason",
         )
-    yield DumpSnapshots(target, home)
+    with ExitStack() as leaving:
+        yield DumpSnapshots(target, home, leaving)
 
 
 class DumpSnapshots:
-    """The dumps of one graph."""
+    """The dumps of one graph, and the copies that were restored from them."""
 
-    lost: Sequence[str] = ("the history: a dump has data, constraints and indexes",)
+    lost: Sequence[str] = (
+        "a place of its own: what asks for nodes without a label finds those of the copy as well",
+        "constraints and indexes: those of the graph are about other labels",
+    )
 
-    def __init__(self, target: Target, home: Path) -> None:
-        self._target, self._home = target, home
+    def __init__(self, target: Target, home: Path, leaving: ExitStack) -> None:
+        self._target, self._home, self._leaving = target, home, leaving
         self._names = (target.platform, target.environment.name, target.database.service)
+        self._started: ServersApart | None = None
 
     def listed(self) -> Sequence[Snapshot]:
         found = [
@@ -52,10 +73,12 @@ class DumpSnapshots:
 
     def take(self, release: int, number: int) -> Snapshot:
         file = self._home / f"{snapshot_id(*self._names, release, number)}{_END}"
+        if file.exists() and self._snapshot(release, number, file).state == "partial":
+            file.replace(file.with_name(f"{file.name}.partial"))  # it may still hold what is missed one day
         if not file.exists():
             self._home.mkdir(parents=True, exist_ok=True)
-            with session.connect(self._target) as graph:
-                for _ in graph.dump(file):
+            with self._graph("dumping") as graph:
+                for _ in dump(graph, file, with_history=True):
                     pass
         return self._snapshot(release, number, file)
 
@@ -63,40 +86,83 @@ class DumpSnapshots:
         Path(snapshot.parts[self._target.id]).unlink(missing_ok=True)
 
     def restore(self, snapshot: Snapshot, name: str) -> Copy:
-        path = snapshot.parts[self._target.id]
-        if not name.startswith("r") or "-" in name:
-            raise Refused(
-                f"{self._target.id} has no drill",
-                because="a dump has no history, and is restored into another server",
-                try_=Hint(
-                    "restore it into an environment of its own, and look there: ", call("restore", path)
-                ),
-            )
+        found = self._read(snapshot)
+        if is_drill(name):
+            with translate_errors(f"restoring {snapshot.id}"):
+                address = self._apart.restore(found, name)
+            return self._copy(name, f"a server of its own, {address.uri}", "", uri=address.uri)
+        with self._graph("restoring beside") as graph:
+            part = beside.restore(graph, found, snapshot, name)
+        return self._below(name, part.doing)
+
+    def copies(self) -> Sequence[Copy]:
+        with self._graph("looking for copies in") as graph:
+            parts = beside.copies(graph)
+        apart = [
+            self._copy(each, "a server of its own", "it is looked at, or left")
+            for each in self._apart.names()
+        ]
+        return [*(self._below(each.name, each.doing) for each in parts), *apart]
+
+    def drop(self, name: str) -> bool:
+        if is_drill(name):
+            return self._apart.drop(name)
+        with self._graph("taking a copy out of") as graph:
+            return beside.drop(graph, name)
+
+    def address(self, copy: Copy) -> object:
+        return self._apart.address(copy.name)
+
+    def counts(self, session_: Session) -> Mapping[str, int]:
+        graph = cast(session.Neo4jSession, session_).graph
+        with translate_errors(f"counting what {graph.target} holds"):
+            rows = [each for query in _COUNTS for each in graph.read(query, {})]
+        return {each["name"]: each["count"] for each in rows}
+
+    @property
+    def _apart(self) -> ServersApart:
+        from seedbed.engines.neo4j.snapshots.apart import ServersApart
+
+        if self._started is None:
+            self._started = ServersApart(self._target, self._home, self._leaving)
+        return self._started
+
+    @contextmanager
+    def _graph(self, doing: str) -> Iterator[GraphTarget]:
+        with session.connect(self._target) as found, translate_errors(f"{doing} {self._target.id}"):
+            yield found.graph
+
+    def _read(self, snapshot: Snapshot) -> Dump:
+        """Return what a snapshot holds. Raises Refused where that is no dump of this graph, UsageError."""
+        file = Path(snapshot.parts[self._target.id])
+        try:
+            found = read(file.read_bytes())
+        except InvalidDump as invalid:
+            raise Refused(f"{snapshot.id} cannot be restored", because=str(invalid)) from None
+        require_harmless(file, found)
+        return found
+
+    def _below(self, name: str, doing: str) -> Copy:
+        prefix = beside.prefix(name)
+        place = f"labels and types of relationships that begin with {prefix}"
+        return self._copy(name, place, doing, prefix=prefix)
+
+    def _copy(self, name: str, place: str, doing: str, **settings: str) -> Copy:
         return Copy(
             database=self._target.id,
             name=name,
-            state="available",
-            place=f"file {path}",
-            settings={"file": path},
+            state="making" if doing else "available",
+            place=place,
+            settings=settings,
+            doing=doing,
         )
-
-    def copies(self) -> Sequence[Copy]:
-        return ()  # the file is the snapshot's
-
-    def drop(self, name: str) -> bool:
-        del name
-        return True
-
-    def address(self, copy: Copy) -> object:
-        raise AssertionError(f"{copy.place} is no server")
-
-    def counts(self, session: Session) -> Mapping[str, int]:
-        raise AssertionError(f"{session.server} was not restored from a dump")
 
     def _snapshot(self, release: int, number: int, file: Path) -> Snapshot:
         because, status = "", file.stat()
         try:
-            read(file.read_bytes())
+            head = read(file.read_bytes()).head
+            if (head.database, head.environment) != (self._target.id, self._target.environment.name):
+                because = f"it is a dump of {head.database} in {head.environment}"
         except InvalidDump as invalid:
             because = str(invalid)
         return Snapshot(

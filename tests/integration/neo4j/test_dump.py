@@ -129,8 +129,8 @@ def test_a_file_that_was_changed_is_no_dump(here: Graph, tmp_path: Path) -> None
         read(data.replace(b'"a"', b'"b"'))
     with pytest.raises(InvalidDump, match="not that of a dump"):
         read(b"")
-    with pytest.raises(InvalidDump, match="format 2"):
-        read(data.replace(b'"seedbed_graph":1', b'"seedbed_graph":2'))
+    with pytest.raises(InvalidDump, match="format 3"):
+        read(data.replace(b'"seedbed_graph":1', b'"seedbed_graph":3'))
 
 
 MORE = {

@@ -130,7 +130,7 @@ def written(dump: Dump) -> Iterator[bytes]:
 def read(data: bytes) -> Dump:
     """Return the dump that `data` is, all of it there. Raises InvalidDump."""
     lines = data.splitlines(keepends=True)
-    head = _head(lines[0] if lines else b"")
+    head = header(lines[0] if lines else b"")
     _require_all(lines)
     schema: list[str] = []
     nodes: list[DumpNode] = []
@@ -152,7 +152,8 @@ def read(data: bytes) -> Dump:
     return Dump(head, tuple(schema), tuple(nodes), tuple(relationships), tuple(history))
 
 
-def _head(line: bytes) -> DumpHeader:
+def header(line: bytes) -> DumpHeader:
+    """Return what the first line of a dump says. Raises InvalidDump."""
     try:
         head = msgspec.json.decode(line, type=ready(DumpHeader))
     except msgspec.MsgspecError:

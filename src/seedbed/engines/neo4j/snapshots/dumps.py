@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from seedbed.engines.base import Session
 from seedbed.engines.neo4j import session
 from seedbed.engines.neo4j.dump_restore.dump import dump
-from seedbed.engines.neo4j.dump_restore.file_format import Dump, InvalidDump, read
+from seedbed.engines.neo4j.dump_restore.file_format import Dump, InvalidDump, header, read
 from seedbed.engines.neo4j.dump_restore.restore import require_harmless
 from seedbed.engines.neo4j.files.names import COPY_LABEL, HISTORY_LABEL
 from seedbed.engines.neo4j.snapshots import beside
@@ -67,12 +67,18 @@ class DumpSnapshots:
         found = [
             self._snapshot(*known, each)
             for each in self._home.glob(f"*{_END}")
-            if (known := known_id(*self._names, each.name.removesuffix(_END)))
+            if (known := known_id(*self._names, each.name.removesuffix(_END))) and not self._owner(each)
         ]
         return sorted(found, key=lambda each: (each.release, each.number), reverse=True)
 
     def take(self, release: int, number: int) -> Snapshot:
         file = self._home / f"{snapshot_id(*self._names, release, number)}{_END}"
+        if file.exists() and (owner := self._owner(file)):
+            raise Refused(
+                f"{file} is there, and is not a dump of {self._target.id}",
+                because=f"it is one of {owner}, whose snapshots have the same names",
+                try_="keep the snapshots of one of them elsewhere",
+            )
         if file.exists() and self._snapshot(release, number, file).state == "partial":
             file.replace(file.with_name(f"{file.name}.partial"))  # it may still hold what is missed one day
         if not file.exists():
@@ -157,12 +163,21 @@ class DumpSnapshots:
             doing=doing,
         )
 
+    def _owner(self, file: Path) -> str:
+        """Return whose dump a file is that has the name of one of ours; "" where it is ours, or nobody's."""
+        with file.open("rb") as lines:
+            first = lines.readline()
+        try:
+            head = header(first)
+        except InvalidDump:
+            return ""
+        is_ours = (head.database, head.environment) == (self._target.id, self._target.environment.name)
+        return "" if is_ours else f"{head.database} in {head.environment}"
+
     def _snapshot(self, release: int, number: int, file: Path) -> Snapshot:
         because, status = "", file.stat()
         try:
-            head = read(file.read_bytes()).head
-            if (head.database, head.environment) != (self._target.id, self._target.environment.name):
-                because = f"it is a dump of {head.database} in {head.environment}"
+            read(file.read_bytes())
         except InvalidDump as invalid:
             because = str(invalid)
         return Snapshot(

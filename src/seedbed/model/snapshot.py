@@ -135,7 +135,7 @@ def drill_name(release: int) -> str:
 
 
 def is_drill(name: str) -> bool:
-    """Return whether the copy of that name is one that a drill looks at, and nobody copies from."""
+    """Return whether the copy of that name is made by a drill, to be looked at."""
     return name.endswith(_DRILL)
 
 

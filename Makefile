@@ -128,6 +128,11 @@ docs: install ## the documentation, as a site
 lock: ## lock the newest versions again, with their hashes; needs uv
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o $(LOCK)
+	@# What a published wheel is built with, and what its image has: of the same versions.
+	echo hatchling | $(UV) pip compile - --constraint $(LOCK) --universal --python-version 3.11 \
+		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o requirements/build.txt
+	$(UV) pip compile pyproject.toml --extra all --constraint $(LOCK) --python-version 3.13 --python-platform x86_64-unknown-linux-gnu \
+		--generate-hashes --only-binary :all: --no-annotate --custom-compile-command "make lock" --quiet -o requirements/image.txt
 
 clean: ## remove what can be made again; .seedbed, which holds the sandbox's data, stays
 	rm -rf .venv dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

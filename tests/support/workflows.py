@@ -17,8 +17,12 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no stubs are locked
 
+from tests.support.aws_proxy import Issuer
+from tests.support.warm_commands import WarmCommands
+
 _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 _NAME = re.compile(r"(?<!['\w.-])(?:github|inputs|jobs|matrix|needs|runner|steps|env)(?:\.[\w-]+)+")
+_DEFAULTS = {"repository": "acme/sample", "ref_name": "main", "actor": "ana", "run_id": "4711"}
 _SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail"]  # as GitHub's runner calls it
 GH = """\
 #!{python}
@@ -31,6 +35,10 @@ if "--paginate" in words and os.environ.get("GH_COMMENT"):
     print(os.environ["GH_COMMENT"])
 if words[1].endswith("/approvals"):
     print(os.environ.get("GH_REVIEWER", "ben"))
+"""
+PYTHON = """\
+#!/bin/sh
+exec {} "$@"
 """
 PIP = """\
 #!/bin/sh
@@ -49,15 +57,17 @@ class Failed(Exception):
 class Runner:
     """What carries out the workflows of a repository. `actions`: what an action does, by its name without a version.
 
-    `environ`: of every step, by the environment on GitHub that a job has. `ran`: each `run:` that was carried out, by
-    workflow, job, name and exit code.
+    `environ`: of every step. `branches`: the one branch whose jobs each environment on GitHub lets begin. `issuer`: who
+    signs the tokens of jobs. `ran`: each `run:` that was carried out, by workflow, job, name and exit code.
     """
 
     repository: Path
     home: Path
     actions: Mapping[str, Action]
-    environ: Callable[[str], Mapping[str, str]]
+    environ: Callable[[], Mapping[str, str]]
     github: dict[str, Any] = field(default_factory=dict)
+    branches: Mapping[str, str] = field(default_factory=dict)
+    issuer: Issuer | None = None
     ran: list[tuple[str, str, str, int]] = field(default_factory=list)
     artifacts: dict[str, Path] = field(default_factory=dict)
     summary: str = ""
@@ -65,10 +75,19 @@ class Runner:
     def __post_init__(self) -> None:
         self.bin = self.home / "bin"
         self.bin.mkdir(parents=True)
-        for name, text in {"gh": GH.format(python=sys.executable), "pip": PIP}.items():
+        programs = {
+            "gh": GH.format(python=sys.executable),
+            "pip": PIP,
+            "python": PYTHON.format(sys.executable),
+        }
+        for name, text in programs.items():
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
-        os.symlink(Path(sys.executable).parent / "seedbed", self.bin / "seedbed")
+        self.github = {**_DEFAULTS, "server_url": "https://github.com", **self.github}
+        self._commands = WarmCommands(self.bin)
+
+    def close(self) -> None:
+        self._commands.close()
 
     def workflow(self, name: str) -> Any:
         return yaml.safe_load((self.repository / ".github" / "workflows" / name).read_text())
@@ -78,7 +97,19 @@ class Runner:
         self.github["event_name"] = event
         return self._workflow(name, inputs)[0]
 
-    def _workflow(self, name: str, inputs: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    @property
+    def is_of_a_fork(self) -> bool:
+        return bool(_found("github.event.pull_request.head.repo.fork", {"github": self.github}))
+
+    def may_begin(self, gate: str) -> bool:
+        """Return whether the environment `gate` lets a job of this event begin: its branch is the one that may."""
+        ref = "refs/pull/7/merge" if self.github["event_name"] == "pull_request" else self.github["ref_name"]
+        return self.branches.get(gate, ref) == ref
+
+    def _workflow(
+        self, name: str, inputs: Mapping[str, Any], granted: Mapping[str, str] | None = None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """`granted`: what the job may that calls it; nothing in it may more. None: it is called by nothing."""
         workflow = self.workflow(name)
         triggers = workflow[True]  # YAML 1.1 takes `on` for that
         called = triggers.get("workflow_call") or triggers.get("workflow_dispatch") or {}
@@ -91,7 +122,7 @@ class Runner:
         results: dict[str, str] = {}
         outputs: dict[str, dict[str, str]] = {}
         for job in _in_order(workflow["jobs"]):
-            self._job(name, job, workflow["jobs"][job], given, results, outputs)
+            self._job(name, job, _capped(workflow["jobs"][job], workflow, granted), given, results, outputs)
         scope = {"jobs": {each: {"outputs": made} for each, made in outputs.items()}}
         values = {key: _filled(each["value"], scope) for key, each in called.get("outputs", {}).items()}
         return results, values
@@ -121,14 +152,14 @@ class Runner:
             return
         if uses := job.get("uses"):
             given = {key: _filled(each, scope) for key, each in job["with"].items()}
-            ended, made = self._workflow(uses.rpartition("/")[2], given)
+            ended, made = self._workflow(uses.rpartition("/")[2], given, job["permissions"])
             outputs[name] = made
             results[name] = "failure" if "failure" in ended.values() else "success"
             return
         results[name] = "success"
         for number, row in enumerate(job.get("strategy", {}).get("matrix", {}).get("include", [{}])):
             place = Job(self, workflow, f"{name}-{number}", job, {**scope, "matrix": row})
-            if not place.carry_out():
+            if not self.may_begin(place.gate) or not place.carry_out():
                 results[name] = "failure"
             outputs[name] = place.outputs()
 
@@ -152,19 +183,29 @@ class Job:
         for each in (self.workspace, self.temp):
             each.mkdir(parents=True)
         self.scope |= {"runner": {"temp": str(self.temp)}, "steps": {}}
-        gate = _filled(self.text.get("environment", ""), self.scope)
+        gate = self.text.get("environment", "")
+        self.gate = _filled(gate["name"] if isinstance(gate, Mapping) else gate, self.scope)
+        github = {key: each for key, each in self.runner.github.items() if isinstance(each, str)}
         self.environ = {
-            **self.runner.environ(gate),
-            "GITHUB_ACTOR": "ana",
-            "GITHUB_REPOSITORY": "acme/sample",
-            "GITHUB_RUN_ID": "4711",
-            "GITHUB_SERVER_URL": "https://github.com",
+            **self.runner.environ(),
+            **{f"GITHUB_{key.upper()}": each for key, each in github.items() if key != "token"},
             "GITHUB_STEP_SUMMARY": str(self.temp / "summary"),
             "GH_RECORD": str(self.runner.home / "gh.jsonl"),
             "PIP_RECORD": str(self.runner.home / "pip.txt"),
             "RUNNER_TEMP": str(self.temp),
             "PATH": f"{self.runner.bin}:{os.environ['PATH']}",
         }
+
+    def token(self, audience: str) -> str:
+        """Return the token that GitHub gives this job, by which a role knows it. Raises Failed where it gives none."""
+        issuer, github = self.runner.issuer, self.runner.github
+        if self.text["permissions"].get("id-token") != "write" or self.runner.is_of_a_fork:
+            raise Failed
+        assert issuer is not None
+        job = f"environment:{self.gate}" if self.gate else f"ref:refs/heads/{github['ref_name']}"
+        if github["event_name"] == "pull_request" and not self.gate:
+            job = "pull_request"
+        return issuer.token(sub=f"repo:{github['repository']}:{job}", aud=audience)
 
     def carry_out(self) -> bool:
         """Carry out the steps, and return whether all of them went well."""
@@ -235,6 +276,15 @@ class Job:
             raise Failed
 
 
+def _capped(
+    job: Mapping[str, Any], workflow: Mapping[str, Any], granted: Mapping[str, str] | None
+) -> Mapping[str, Any]:
+    """Return a job whose permissions are those that it says, or that its workflow says, as far as they are granted."""
+    wanted = job.get("permissions", workflow.get("permissions", {}))
+    given = wanted if granted is None else {each: level for each, level in wanted.items() if each in granted}
+    return {**job, "permissions": given}
+
+
 def _in_order(jobs: Mapping[str, Any]) -> Iterator[str]:
     done: list[str] = []
     while len(done) < len(jobs):
@@ -262,14 +312,12 @@ def _filled(text: Any, scope: Scope) -> str:
 def _value(expression: str, scope: Scope, *, failed: bool = False) -> Any:
     """Return what an expression means. It is ours, from a file of ours."""
 
-    def looked_up(match: re.Match[str]) -> str:
-        value: Any = scope
-        for part in match[0].split("."):
-            value = value.get(part, "") if isinstance(value, Mapping) else ""
-        return repr(value)
-
     text = _EXPRESSION.sub(lambda match: match[1], expression)
-    text = _NAME.sub(looked_up, text).replace("&&", " and ").replace("||", " or ")
+    text = (
+        _NAME.sub(lambda match: repr(_found(match[0], scope)), text)
+        .replace("&&", " and ")
+        .replace("||", " or ")
+    )
     text = re.sub(r"!(?!=)", " not ", text).replace("false", "False").replace("true", "True")
     functions = {
         "always": lambda: True,
@@ -281,7 +329,34 @@ def _value(expression: str, scope: Scope, *, failed: bool = False) -> Any:
     return eval(text.strip(), {"__builtins__": {}}, functions)
 
 
+def _found(name: str, scope: Scope) -> Any:
+    """Return what a name such as `needs.build.outputs.digest` stands for, "" for nothing."""
+    value: Any = scope
+    for part in name.split("."):
+        value = value.get(part, "") if isinstance(value, Mapping) else ""
+    return value
+
+
 def copy_artifact(source: Path, to: Path) -> None:
-    """Put what was uploaded where it is wanted."""
+    """Put what was uploaded where it is wanted: a file, or what a directory has."""
     to.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, to)
+    if source.is_dir():
+        shutil.copytree(source, to, dirs_exist_ok=True)
+    else:
+        shutil.copy(source, to)
+
+
+def upload(job: Job, given: Mapping[str, Any]) -> None:
+    """Do what actions/upload-artifact does."""
+    if Path(given["path"]).exists():
+        job.runner.artifacts[given["name"]] = Path(given["path"])
+    else:
+        assert given.get("if-no-files-found") == "ignore", given
+
+
+def download(job: Job, given: Mapping[str, Any]) -> None:
+    """Do what actions/download-artifact does."""
+    wanted = given.get("name") or given["pattern"].rstrip("*")
+    for name, path in job.runner.artifacts.items():
+        if name == given.get("name") or ("pattern" in given and name.startswith(wanted)):
+            copy_artifact(path, job.workspace / given["path"])

@@ -132,6 +132,7 @@ def test_a_manifest_that_is_there_is_the_platforms_and_gets_what_goes_beside_it(
     assert done.exit_code == 0, done.output
     assert (tmp_path / "seedbed.toml").read_text(encoding="utf-8") == manifest
     assert not (tmp_path / "services").exists()
+    assert "[postgres,sandbox]" in (tmp_path / ".github" / "workflows" / "seedbed.yml").read_text()
     assert "#:schema schemas/seedbed.json at its top" in done.output
     assert done.output.rstrip().endswith("seedbed plan -e sandbox")
 

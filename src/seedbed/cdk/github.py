@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from seedbed.aws.web_identity import AUDIENCE, GITHUB, conditions, require_repository
 from seedbed.cdk.callers import Callers
-from seedbed.errors import UsageError
 from seedbed.model.environment import Environment
-
-ISSUER = "token.actions.githubusercontent.com"
-_AUDIENCE = "sts.amazonaws.com"
-# OWNER/NAME; repositories of after July 15, 2026 are OWNER@ID/NAME@ID in their tokens.
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*(@[0-9]+)?/[A-Za-z0-9._-]+(@[0-9]+)?")
-_JOB = re.compile(r"pull_request|environment:[A-Za-z0-9][A-Za-z0-9._ -]*")
 
 
 class GithubRoles(Construct):  # type: ignore[misc]  # the CDK's types are not read, see pyproject.toml
@@ -47,7 +40,7 @@ class GithubRoles(Construct):  # type: ignore[misc]  # the CDK's types are not r
         Raises UsageError for a repository or a job that is more than one, or none.
         """
         super().__init__(scope, id)
-        _require_repository(repository)
+        require_repository(repository)
         provider = provider or _provider(self)
         self.roles = {
             kind: self._role(kind, repository, which, f"{platform}-{environment.name}", provider)
@@ -62,15 +55,12 @@ class GithubRoles(Construct):  # type: ignore[misc]  # the CDK's types are not r
     def _role(
         self, kind: str, repository: str, jobs: Collection[str], prefix: str, provider: str
     ) -> iam.Role:
-        for each in jobs:
-            _require_job(each, kind)
-        subjects = sorted({f"repo:{repository}:{each}" for each in jobs})
-        conditions = {"StringEquals": {f"{ISSUER}:aud": _AUDIENCE, f"{ISSUER}:sub": subjects}}
+        trusted = conditions(repository, jobs, kind)
         return iam.Role(
             self,
             kind.title(),
             role_name=f"{prefix}-github-{kind}",
-            assumed_by=iam.FederatedPrincipal(provider, conditions, "sts:AssumeRoleWithWebIdentity"),
+            assumed_by=iam.FederatedPrincipal(provider, trusted, "sts:AssumeRoleWithWebIdentity"),
             description=f"{kind} for jobs of {repository}",
             max_session_duration=Duration.hours(4),  # a job that waits for a backfill
         )
@@ -78,35 +68,11 @@ class GithubRoles(Construct):  # type: ignore[misc]  # the CDK's types are not r
 
 def _provider(scope: Construct) -> str:
     """Return the ARN of a provider that is made here, without the Lambda function of the CDK's own construct."""
-    made = iam.CfnOIDCProvider(scope, "Provider", url=f"https://{ISSUER}", client_id_list=[_AUDIENCE])
+    made = iam.CfnOIDCProvider(scope, "Provider", url=f"https://{GITHUB}", client_id_list=[AUDIENCE])
     return str(made.attr_arn)
 
 
 def provider_of(scope: Construct) -> str:
     """Return the ARN of the provider for GitHub that the account of `scope` has already."""
     stack = Stack.of(scope)
-    return f"arn:{stack.partition}:iam::{stack.account}:oidc-provider/{ISSUER}"
-
-
-def _require_repository(repository: str) -> None:
-    if not _REPOSITORY.fullmatch(repository):
-        raise UsageError(
-            f"{repository!r} is not the name of one repository",
-            because="roles are given to jobs of exactly one, and patterns would give them to more",
-            try_="OWNER/NAME, or OWNER@ID/NAME@ID: what `gh api repos/OWNER/NAME/actions/oidc/customization/sub` says",
-        )
-
-
-def _require_job(job: str, kind: str) -> None:
-    if not _JOB.fullmatch(job):
-        raise UsageError(
-            f"{job!r} is not one kind of job that could take on the role of {kind}",
-            because="a role is given to pull_request, or to the jobs of one environment on GitHub",
-            try_="environment:prod",
-        )
-    if job == "pull_request" and kind != "read":
-        raise UsageError(
-            f"jobs of pull requests cannot be given the role of {kind}",
-            because="whoever may push a branch decides what they do",
-            try_="read",
-        )
+    return f"arn:{stack.partition}:iam::{stack.account}:oidc-provider/{GITHUB}"

@@ -21,6 +21,7 @@ from seedbed.errors import UsageError
 from seedbed.manifest import load, new_files
 from seedbed.manifest.schema import json_schema
 from seedbed.manifest.sections import IN_WORDS, NAME
+from seedbed.model.platform import Platform
 from seedbed.support.extras import install_line, is_from_an_index, missing
 from seedbed.support.guess import suggestion
 
@@ -59,31 +60,6 @@ _IGNORED = """\
 # what the CDK synthesises
 cdk.out/
 """
-_CI = """\
-# Every migration forwards, back and forwards again on real servers, with the seeds. No Docker, no account.
-name: seedbed
-on: [push, pull_request]
-permissions:
-  contents: read
-jobs:
-  sandbox:
-    runs-on: ubuntu-latest
-{directory}    steps:
-      - uses: actions/checkout@v5
-      - uses: actions/setup-python@v6
-        with:
-          python-version: "3.13"
-      - uses: actions/cache@v4
-        with:
-          path: ~/.cache/seedbed
-          key: seedbed-{version}
-{install}      - run: seedbed plan -e sandbox
-      - run: seedbed apply -e sandbox
-      - run: seedbed seed -e sandbox
-      - run: seedbed revert -e sandbox --all --to 0
-      - run: seedbed apply -e sandbox
-      - run: seedbed status -e sandbox --exit-code
-"""
 _APP = """\
 from pathlib import Path
 
@@ -99,13 +75,10 @@ _CDK = """\
   "context": {"@aws-cdk/core:defaultCrossStackReferences": "strong"}
 }
 """
-_INSTALL = """\
-      - run: pip install "seedbed[{extras}]=={version}"
-"""
-_INSTALL_WHEEL = """\
-      # seedbed was installed from a checkout or a file here: commit its wheel, pip wheel --no-deps -w wheels CHECKOUT
-      - run: pip install "./wheels/seedbed-{version}-py3-none-any.whl[{extras}]"
-"""
+_WHEEL_NOTE = (
+    "      # seedbed was installed from a checkout or a file here: commit its wheel, "
+    "pip wheel --no-deps -w wheels CHECKOUT\n"
+)
 
 
 class StarterRequest(Struct, frozen=True):
@@ -308,16 +281,23 @@ def _schema_file(name: str) -> str:
 
 
 def _workflow(request: StarterRequest) -> tuple[Path, str]:
-    """Return the workflow: at the root of the repository, for GitHub looks nowhere else."""
+    """Return the workflow that tests migrations: at the root of the repository, for GitHub looks nowhere else."""
+    from seedbed.project.workflows import sandbox_workflow
+
     repository, below = _place(request)
-    where = (
-        f"    defaults:\n      run:\n        working-directory: {json.dumps(below)}\n" if below != "." else ""
-    )
-    install = (_INSTALL if is_from_an_index() else _INSTALL_WHEEL).format(
-        extras=",".join(_extras(request)), version=__version__
-    )
-    text = _CI.format(directory=where, version=__version__, install=install)
-    return repository / WORKFLOW, text
+    extras = _extras(request)
+    if (request.directory / load.FILE).exists():  # which says what the platform has, whatever is asked for
+        extras = [*sorted({each.engine for each in _platform(request.directory).databases}), "sandbox"]
+    note = "" if is_from_an_index() else _WHEEL_NOTE
+    install = f'{note}      - run: pip install "{_package(",".join(extras))}"'
+    return repository / WORKFLOW, sandbox_workflow(below, install, __version__)
+
+
+def _package(extras: str) -> str:
+    """Return what pip is told to install in a workflow: from the index, or from a wheel beside the platform."""
+    if is_from_an_index():
+        return f"seedbed[{extras}]=={__version__}"
+    return f"./wheels/seedbed-{__version__}-py3-none-any.whl[{extras}]"
 
 
 def _place(request: StarterRequest) -> tuple[Path, str]:
@@ -338,19 +318,20 @@ def _workflows(request: StarterRequest) -> Iterator[tuple[Path, str]]:
             because=f"{request.directory} has no {load.FILE} yet, which declares them",
             try_="write the platform first, without --ci; then declare its environments",
         )
-    platform = load.load(manifest, lambda name: registry.load(name).options, registry.names())
+    platform = _platform(request.directory)
     repository, below = _place(request)
     has_app = request.cdk or (request.directory / "cdk" / "cdk.json").exists()
-    package = f"seedbed[$EXTRAS]=={__version__}"
-    if not is_from_an_index():
-        package = f"./wheels/seedbed-{__version__}-py3-none-any.whl[$EXTRAS]"
-    wanted = WorkflowsRequest(platform, below, f'pip install "{package}"', __version__, has_app)
+    wanted = WorkflowsRequest(platform, below, f'pip install "{_package("$EXTRAS")}"', __version__, has_app)
     for place, text in github_files(wanted):
         yield repository / place, text
 
 
 def _extras(request: StarterRequest) -> list[str]:
     return [*sorted(request.engines), "sandbox"]
+
+
+def _platform(directory: Path) -> Platform:
+    return load.load(directory / load.FILE, lambda name: registry.load(name).options, registry.names())
 
 
 def _advice(name: str, request: StarterRequest) -> str:

@@ -6,7 +6,7 @@ The texts lie beside this module, in `github/`; `<<name>>` stands there for what
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 
 from msgspec import Struct
@@ -61,10 +61,20 @@ def github_files(request: WorkflowsRequest) -> Iterator[tuple[str, str]]:
         "contract.yml": _contracts(request.platform.name, lasting),
     }
     for name, place in _PLACES.items():
-        text = files(_PACKAGE).joinpath(GITHUB, name).read_text(encoding="utf-8")
-        for key, value in {**values, "jobs": jobs.get(name, "")}.items():
-            text = text.replace(f"<<{key}>>", value)
-        yield place, text.rstrip("\n") + "\n"
+        yield place, _filled(name, {**values, "jobs": jobs.get(name, "")})
+
+
+def sandbox_workflow(directory: str, install: str, version: str) -> str:
+    """Return the workflow that carries migrations out on real servers. `install`: the step that installs seedbed."""
+    values = {"directory": json.dumps(directory), "install": install, "version": version}
+    return _filled("sandbox.yml", values)
+
+
+def _filled(name: str, values: Mapping[str, str]) -> str:
+    text = files(_PACKAGE).joinpath(GITHUB, name).read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"<<{key}>>", value)
+    return text.rstrip("\n") + "\n"
 
 
 def _lasting(platform: Platform) -> list[EnvironmentPattern]:

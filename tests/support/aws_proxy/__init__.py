@@ -20,6 +20,7 @@ from tests.support.aws_proxy.permissions import Asked
 from tests.support.aws_proxy.policies import TOKEN_VARIABLE, Policies, allows
 from tests.support.aws_proxy.proxy import Proxy, proxy
 from tests.support.aws_proxy.rules import Held, Rule, on
+from tests.support.aws_proxy.web_identity import Issuer, WebIdentity
 
 __all__ = [
     "TOKEN_VARIABLE",
@@ -27,9 +28,11 @@ __all__ = [
     "Call",
     "CloudFormationGuard",
     "Held",
+    "Issuer",
     "Policies",
     "Proxy",
     "Rule",
+    "WebIdentity",
     "allows",
     "mutating",
     "on",

@@ -148,6 +148,8 @@ def recognised(request: Request) -> Call:
         service = "dynamodb"
     if not operation:
         operation = _by_form(request) or _by_path(request)
+    if operation == "AssumeRoleWithWebIdentity":  # which nothing signs
+        service = "sts"
     return Call(request, service, operation, region, access_key)
 
 

@@ -40,9 +40,12 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    UsageContract,
     VerifiedContract,
 )
+from tests.support.aws_proxy import Proxy, proxy  # noqa: E402
 from tests.support.dynamodb.accounts import Accounts  # noqa: E402
+from tests.support.dynamodb.metrics import CloudWatch  # noqa: E402
 from tests.support.servers import new_account  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
@@ -240,15 +243,19 @@ class DynamoHarness:
 
     def settings(self) -> Mapping[str, str]:
         settings = self._settings(self._empty_account())
-        for table, key in KEYS.items():
-            kinds = [
-                {"AttributeName": name, "KeyType": kind}
-                for name, kind in zip(key, ("HASH", "RANGE"), strict=False)
-            ]
-            types = [{"AttributeName": name, "AttributeType": kind} for name, kind in key.items()]
-            declared = {"KeySchema": kinds, "AttributeDefinitions": types, "BillingMode": "PAY_PER_REQUEST"}
-            self._call(settings, "CreateTable", table, declared)
+        for table in KEYS:
+            self._create(settings, table)
         return settings
+
+    def _create(self, settings: Mapping[str, str], table: str) -> None:
+        key = KEYS[table]
+        kinds = [
+            {"AttributeName": name, "KeyType": kind}
+            for name, kind in zip(key, ("HASH", "RANGE"), strict=False)
+        ]
+        types = [{"AttributeName": name, "AttributeType": kind} for name, kind in key.items()]
+        declared = {"KeySchema": kinds, "AttributeDefinitions": types, "BillingMode": "PAY_PER_REQUEST"}
+        self._call(settings, "CreateTable", table, declared)
 
     def _settings(self, account: str) -> dict[str, str]:
         return {
@@ -453,6 +460,76 @@ def _brief_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "GRACE", 0.5)
 
 
+class CountedHarness(DynamoHarness):
+    """An account whose reads CloudWatch tells, and where an index is deployed that tables.toml does not declare."""
+
+    def __init__(self, door: Door, empty_account: Callable[[], str], aws: Proxy) -> None:
+        super().__init__(door, empty_account)
+        self._aws = aws
+        self._metrics = CloudWatch(aws)
+
+    def _settings(self, account: str) -> dict[str, str]:
+        return {**super()._settings(account), "endpoint": self._aws.endpoint}
+
+    def settings(self) -> Mapping[str, str]:
+        settings = super().settings()
+        self._add_index(settings)
+        return settings
+
+    def _add_index(self, settings: Mapping[str, str]) -> None:
+        index = {
+            "IndexName": "by_name",
+            "KeySchema": [{"AttributeName": "name", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+        types = [
+            {"AttributeName": "id", "AttributeType": "N"},
+            {"AttributeName": "name", "AttributeType": "S"},
+        ]
+        changes = {"AttributeDefinitions": types, "GlobalSecondaryIndexUpdates": [{"Create": index}]}
+        self._call(settings, "UpdateTable", "users", changes)
+
+    def prepares(self, table: str) -> Sequence[str]:
+        return ()
+
+    def drops(self, table: str) -> str:
+        return ""
+
+    def drops_uncounted(self, table: str) -> str:
+        return self.removes(table)
+
+    def _read(self, settings: Mapping[str, str], operation: str, **asked: Any) -> None:
+        endpoint, key = self._aws.endpoint, settings["access_key"]
+        cloud = Cloud(REGION, access_key=key, secret_key=Secret("sandbox"), endpoint=endpoint)
+        with Client(cloud) as application:
+            application.call(operation, asked)
+
+    def uses(self, settings: Mapping[str, str], table: str) -> None:
+        self._metrics.later(300)  # into a period of its own
+        self._read(
+            settings,
+            "Query",
+            TableName=f"contract-{table}-sandbox",
+            IndexName="by_name",
+            KeyConditionExpression="#name = :name",
+            ExpressionAttributeNames={"#name": "name"},
+            ExpressionAttributeValues={":name": {"S": "ana"}},
+        )
+        self._metrics.later(300)
+
+    def settles(self, settings: Mapping[str, str]) -> None:
+        """Let what is told reach this moment: by a read of seedbed itself, as each look has one."""
+        self._metrics.later(300)
+        key = {"pk": {"S": "history"}, "sk": {"S": "identity"}}
+        self._read(settings, "GetItem", TableName="contract-migrations_history-sandbox", Key=key)
+        self._metrics.later(300)
+
+    def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
+        self._call(settings, "DeleteTable", table, {})
+        self._create(settings, table)
+        self._add_index(settings)
+
+
 class OnMinistack:
     @pytest.fixture
     def harness(self, before_ministack: Door) -> DynamoHarness:
@@ -519,6 +596,13 @@ class TestMinistackAnswersQueries(OnMinistack, QueryContract): ...
 
 
 class TestLocalAnswersQueries(OnLocal, QueryContract): ...
+
+
+class TestMinistackTellsWhatIsUsed(UsageContract):
+    @pytest.fixture
+    def harness(self, before_ministack: Door) -> Iterator[CountedHarness]:
+        with proxy(before_ministack.endpoint) as aws:
+            yield CountedHarness(before_ministack, new_account, aws)
 
 
 class TestMinistackKeepsWhatVerifyFinds(OnMinistack, VerifiedContract): ...

@@ -30,6 +30,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    UsageContract,
     VerifiedContract,
 )
 from tests.support.servers import Pool  # noqa: E402
@@ -99,6 +100,25 @@ class Neo4jHarness:
     def creates(self, thing: str) -> str:
         down = f"MATCH (t:Thing {{name: '{thing}'}}) DELETE t"
         return f"// migrate:up\n{_makes(thing)};\n\n// migrate:down\n{down};\n"
+
+    def prepares(self, table: str) -> Sequence[str]:
+        return [f"// migrate:up\nCREATE (:{table} {{id: 1, old: 'x'}});\n"]
+
+    def drops(self, table: str) -> str:
+        return f"// migrate:up\nMATCH (n:{table}) REMOVE n.old;\n"
+
+    def drops_uncounted(self, table: str) -> str:
+        return f"// migrate:up\nMATCH (n:{table}) DELETE n;\n"
+
+    def uses(self, settings: Mapping[str, str], table: str) -> None:
+        _ask(settings, f"MATCH (n:{table}) RETURN n.old")
+
+    def settles(self, settings: Mapping[str, str]) -> None:
+        """A statement is collected when it has ended."""
+
+    def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
+        for each in ("stop", "clear", "collect"):
+            _ask(settings, f"CALL db.stats.{each}('QUERIES')")
 
     def adds(self, table: str) -> str:
         return f"// migrate:up\nCREATE (:{table} {{id: toInteger(rand() * 1e15), name: 'one more'}});\n"
@@ -344,6 +364,9 @@ class TestNeo4jAnswersQueries(QueryContract): ...
 
 
 class TestNeo4jHasOneOwner(OneOwnerContract): ...
+
+
+class TestNeo4jTellsWhatIsUsed(UsageContract): ...
 
 
 class TestNeo4jKeepsWhatVerifyFinds(VerifiedContract): ...

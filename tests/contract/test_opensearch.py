@@ -38,6 +38,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    UsageContract,
     VerifiedContract,
 )
 from seedbed.testing.runner import Text  # noqa: E402
@@ -259,6 +260,25 @@ class OpenSearchHarness:
     def backfill(self, table: str, batch: int) -> str:
         settings = f"# seedbed: index={table} version=2 batch={batch}\n\n\n"
         return f'{settings}def up(doc):\n    doc["visits"] = doc.get("visits", 0) + 1\n    return doc\n'
+
+    def prepares(self, table: str) -> Sequence[str]:
+        return [_file(f"PUT /{table}-old")]
+
+    def drops(self, table: str) -> str:
+        return _file(f"DELETE /{table}-old")
+
+    def drops_uncounted(self, table: str) -> str:
+        return _file("DELETE /_scripts/some")
+
+    def uses(self, settings: Mapping[str, str], table: str) -> None:
+        self._ask(settings, "POST", f"/{table}-old/_search")
+
+    def settles(self, settings: Mapping[str, str]) -> None:
+        """A search is counted when it is answered."""
+
+    def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
+        for verb in ("_close", "_open"):
+            self._ask(settings, "POST", f"/{table}-old/{verb}")
 
     def finds(self, table: str, name: str) -> str:
         return f'GET {table}/_search\n\n{{"query": {{"term": {{"name": "{name}"}}}}}}'
@@ -495,6 +515,9 @@ class TestTellsWhatIsThere(OnCluster, PresenceContract): ...
 class TestAnswersQueries(OnCluster, QueryContract): ...
 
 
+class TestTellsWhatIsUsed(OnCluster, UsageContract): ...
+
+
 class TestKeepsWhatVerifyFinds(OnCluster, VerifiedContract): ...
 
 
@@ -543,6 +566,11 @@ class TestReadsIdsOfItsPart(OnSharedCluster, IdsContract): ...
 
 @pytest.mark.soak
 class TestAsksItsPart(OnSharedCluster, QueryContract): ...
+
+
+@pytest.mark.soak
+@pytest.mark.soak
+class TestTellsWhatIsUsedOfItsPart(OnSharedCluster, UsageContract): ...
 
 
 @pytest.mark.soak

@@ -17,7 +17,9 @@ READ, RUN, DEPLOY, RELEASE, APPROVE, DEV = "read", "run", "deploy", "release", "
 CONTROL = "control"  # the part of `seedbed` whose parameters name table and bucket
 WORK = "work"  # what the task may do with records, files and the state; no caller is given it
 COLLECT = "collect"  # what the task of a base may do besides that collects environments
-SNAPSHOT = "snapshot"  # what the task may do besides where a contract waits for snapshots; it deletes none
+SNAPSHOT = (
+    "snapshot"  # what the task may do besides where a contract waits: for snapshots, of which it deletes none
+)
 # Which policies a caller is given: nothing is said twice, and none grows past what a policy may have.
 KINDS: Mapping[str, tuple[str, ...]] = {
     READ: (READ,),
@@ -330,7 +332,13 @@ def _release(names: Names) -> list[Statement]:
         _allow(["dynamodb:PutItem"], [names.records], _leading([release_item(names.environment)])),
         _allow(["s3:PutObject"], [names.objects(RELEASES)]),
         # Which images services run is looked for in all clusters: an application's may lie anywhere.
-        _allow([f"ecs:{each}" for each in ("ListClusters", "ListServices", "ListTasks")], ["*"]),
+        _allow(
+            [
+                f"ecs:{each}"
+                for each in ("DescribeTaskDefinition", "ListClusters", "ListServices", "ListTasks")
+            ],
+            ["*"],
+        ),
         _allow(["ecs:DescribeServices"], [names.arn("ecs", "service/*")]),
         _allow(["ecs:DescribeTasks"], [names.arn("ecs", "task/*")]),
     ]
@@ -385,4 +393,5 @@ def _snapshot(names: Names) -> list[Statement]:
         _allow(["dynamodb:PartiQLSelect", "dynamodb:Query"], [copy, f"{copy}/index/*"]),
         _allow(["dynamodb:RestoreTableFromBackup"], [f"{table}/backup/*"]),
         _allow(["cloudformation:ListStackResources"], [names.stacks]),
+        _allow(["cloudwatch:GetMetricData"], ["*"]),  # it has no resource: whether an index is still read
     ]

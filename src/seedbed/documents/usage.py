@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
+from msgspec import structs
+
 from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.errors import SeedbedError
-from seedbed.model.usage import Counter, Removed, Usage
+from seedbed.model.usage import Counter, Removed, Times, Usage
+
+
+class TimesEntry(Part, frozen=True):
+    """When one thing was used, in seconds since 1970 by the clock of who tells it."""
+
+    at: Annotated[float, says("When it was asked.")]
+    since: Annotated[float, says("Uses before are not told.")]
+    until: Annotated[float, says("Later uses may be told only later.")]
+    uses: Annotated[tuple[float, ...], says("The beginnings of the periods in which it was used.")]
+    unclear: Annotated[tuple[float, ...], says("The same of uses that may be of something else.")]
+    period: Annotated[float, says("Seconds of each.")]
 
 
 class CounterEntry(Part, frozen=True):
@@ -20,15 +33,20 @@ class CounterEntry(Part, frozen=True):
     unclear: Annotated[int, says("Uses of which it cannot be told whether they are uses of this.")]
     since: Annotated[str, says("What tells one counting from another.")]
     blind: Annotated[str, says("What is not counted; empty where all is.")]
+    now: Annotated[str, says("Who uses it at this moment; empty where that is nobody, or not known.")] = ""
+    times: Annotated[TimesEntry | None, says("When it was used, where that is told; it counts then.")] = None
 
     @classmethod
     def of(cls, found: Counter) -> CounterEntry:
-        removed = found.removed
-        return cls(removed.kind, removed.path, found.uses, found.unclear, found.since, found.blind)
+        removed, times = found.removed, found.times
+        told = TimesEntry(**structs.asdict(times)) if times else None
+        numbers = (found.uses, found.unclear, found.since, found.blind, found.now)
+        return cls(removed.kind, removed.path, *numbers, told)
 
     def counter(self) -> Counter:
         removed = Removed(self.kind, self.path)
-        return Counter(removed, self.uses, self.unclear, self.since, self.blind)
+        times = Times(**structs.asdict(self.times)) if self.times else None
+        return Counter(removed, self.uses, self.unclear, self.since, self.blind, self.now, times)
 
 
 class DatabaseUsageEntry(Part, frozen=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from seedbed.engines.base import Engine
-from seedbed.engines.usage import SupportsRemovals, SupportsUsage
+from seedbed.engines.usage import SupportsDeployedRemovals, SupportsRemovals, SupportsUsage
 from seedbed.errors import Interrupted, SeedbedError
 from seedbed.execution.connecting import ConnectedTarget
 from seedbed.model.migration import Migration, Phase
@@ -18,15 +20,15 @@ EngineOf = Callable[[str], Engine]
 def looked_at(
     connected: Sequence[ConnectedTarget], pending: Mapping[str, Sequence[Migration]], engine: EngineOf
 ) -> tuple[dict[str, Usage], dict[str, SeedbedError]]:
-    """Return a look at each database that has `pending` contracts, by its id, and why others gave none."""
+    """Return a look at each database that a contract changes, by its id, and why others gave none."""
     found: dict[str, Usage] = {}
     failed: dict[str, SeedbedError] = {}
     for target in connected:
         contracts = [each for each in pending.get(target.id, ()) if each.phase is Phase.CONTRACT]
-        if not contracts:
-            continue
         try:
-            found[target.id] = _looked_at(target, contracts, engine(target.database.engine))
+            deployed = _deployed(target)
+            if contracts or deployed:
+                found[target.id] = _looked_at(target, contracts, deployed, engine(target.database.engine))
         except Interrupted:
             raise
         except SeedbedError as error:
@@ -35,12 +37,24 @@ def looked_at(
     return found, failed
 
 
-def _looked_at(target: ConnectedTarget, contracts: Sequence[Migration], engine: Engine) -> Usage:
+def _deployed(target: ConnectedTarget) -> Sequence[Removed]:
+    session = target.session
+    return session.deployed_removals() if isinstance(session, SupportsDeployedRemovals) else ()
+
+
+def _looked_at(
+    target: ConnectedTarget, contracts: Sequence[Migration], deployed: Sequence[Removed], engine: Engine
+) -> Usage:
     name = target.database.engine
-    if not isinstance(engine, SupportsRemovals):
-        return Usage((Counter(Removed(ALL, ()), blind=f"migrations of {name} do not tell what they remove"),))
-    options = target.database.options
-    removed = dict.fromkeys(one for each in contracts for one in engine.removals(each, options))
+    removed = dict.fromkeys(deployed)
+    unnamed: tuple[Counter, ...] = ()
+    if isinstance(engine, SupportsRemovals):
+        removed |= dict.fromkeys(one for each in contracts for one in engine.removals(each, target.database))
+    elif contracts:
+        blind = f"migrations of {name} do not tell what they remove"
+        unnamed = (Counter(Removed(ALL, ()), blind=blind),)
     if not isinstance(target.session, SupportsUsage):
-        return Usage(tuple(Counter(each, blind=f"{name} does not tell what is used") for each in removed))
-    return target.session.usage(tuple(removed))
+        blind = f"{name} does not tell what is used"
+        return Usage((*(Counter(each, blind=blind) for each in removed), *unnamed))
+    found = target.session.usage(tuple(removed))
+    return replace(found, counters=(*found.counters, *unnamed)) if unnamed else found

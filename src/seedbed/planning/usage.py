@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import Struct
 
-from seedbed.model.usage import Counter, Usage
-from seedbed.support.phrases import count, listed
+from seedbed.model.usage import Counter, Times, Usage
+from seedbed.support.phrases import count, listed, moment
 
 Window = tuple[Usage, Usage]  # two looks between which seedbed itself left the database alone
 
 _SHORTEST = 7  # letters of a commit's name that are told from a word
+_LATE = 900.0  # seconds that a server which tells times may be late with them
 
 
 class Use(Struct, frozen=True):
@@ -35,8 +37,11 @@ def judged(windows: Sequence[Window], commit: str) -> Use:
     for last in kept:
         uses, why = _of(last, windows)
         if uses:
-            some.append(f"{last.removed} was used {count(uses, 'time')}")
-        elif why:
+            least = "at least " if last.times and last.times.period else ""
+            some.append(f"{last.removed} was used {least}{count(uses, 'time')}")
+        if last.now:
+            some.append(f"{last.removed}: {last.now}")
+        elif why and not uses:
             unknown.append(f"{last.removed}: {why}")
     if some:
         return Use("some", listed(some, separator="; "))
@@ -52,7 +57,7 @@ _WAS = {False: "was", True: "were"}
 
 def _of(last: Counter, windows: Sequence[Window]) -> tuple[int, str]:
     """Return how often something was used, and why that number does not show that there was no use."""
-    uses, why = 0, last.blind
+    uses, unclear, why = 0, 0, last.blind
     for before, after in windows:
         pairs = zip(_counters(before, last), _counters(after, last), strict=False)
         first, second = next(pairs, (None, None))
@@ -60,11 +65,42 @@ def _of(last: Counter, windows: Sequence[Window]) -> tuple[int, str]:
             why = why or "it was not looked at before"
         elif first.since != second.since or second.uses < first.uses or second.unclear < first.unclear:
             why = why or "counting began anew in between"
-        else:
+        elif last.times is None:
             uses += second.uses - first.uses
-            if unclear := second.unclear - first.unclear:
-                why = why or f"{count(unclear, 'statement')} may have used it"
+            unclear += second.unclear - first.unclear
+        elif first.times is None or second.times is None:
+            why = why or "it was not looked at before"
+        else:
+            uses += _within({*second.times.uses, *last.times.uses}, first.times, second.times, last.times)
+            unclear += _within(
+                {*second.times.unclear, *last.times.unclear}, first.times, second.times, last.times
+            )
+            why = why or _untold(last.times, first.times.at)
+    if unclear and not why:
+        why = f"{count(unclear, 'use')} may have been of it"
     return uses, why
+
+
+def _within(found: Collection[float], first: Times, second: Times, last: Times) -> int:
+    """Return how many of the periods `found` lie between two looks as a whole.
+
+    One in which a look lies may have had a use before it: by a reader that was still let be, or by seedbed's own step.
+    """
+    closes = float("inf") if second is last else second.at
+    return sum(1 for each in found if first.at <= each and each + last.period <= closes)
+
+
+def _untold(last: Times, opened: float) -> str:
+    """Return of which time since `opened` nothing is told; empty where there is none but the last minutes."""
+    if opened < last.since:
+        return f"what used it before {_at(last.since)} is not told any more"
+    if last.until < last.at - _LATE or last.until <= opened:
+        return f"what used it since {_at(max(last.until, opened))} is not told yet: ask again in some minutes"
+    return ""
+
+
+def _at(at: float) -> str:
+    return moment(datetime.fromtimestamp(at, UTC))
 
 
 def _counters(look: Usage, like: Counter) -> Iterator[Counter]:

@@ -29,6 +29,7 @@ from seedbed.testing.harness import (
     ScriptHarness,
     SharingHarness,
     TroubleHarness,
+    UsageHarness,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         TroubleContract,
         UnlockContract,
         UnmigratedContract,
+        UsageContract,
         VerifiedContract,
     )
 
@@ -99,6 +101,8 @@ __all__ = [
     "TroubleHarness",
     "UnlockContract",
     "UnmigratedContract",
+    "UsageContract",
+    "UsageHarness",
     "VerifiedContract",
 ]
 

@@ -239,6 +239,38 @@ class QueryHarness(Protocol):
         ...
 
 
+@runtime_checkable
+class UsageHarness(Protocol):
+    """What `UsageContract` wants besides: migrations that remove what an application may still use."""
+
+    def prepares(self, table: str) -> Sequence[str]:
+        """Migrations that make `table`, and what `drops` and `drops_uncounted` take from it."""
+        ...
+
+    def drops(self, table: str) -> str:
+        """A migration that removes something whose uses the server counts, each of them.
+
+        Empty where what is deployed, and not declared, is what a contract removes: `settings` has deployed it.
+        """
+        ...
+
+    def drops_uncounted(self, table: str) -> str:
+        """A migration that removes something of which the server does not tell whether it is used."""
+        ...
+
+    def uses(self, settings: Mapping[str, str], table: str) -> None:
+        """Use what `drops` removes, as an application does."""
+        ...
+
+    def settles(self, settings: Mapping[str, str]) -> None:
+        """Wait until the server tells of every use until now."""
+        ...
+
+    def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
+        """Have the server lose what it counted: by a restart, a reset, a copy that is made anew."""
+        ...
+
+
 class Line(Protocol):
     """A way to a server that can fall silent."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import PurePath
 
 import psycopg
 import pytest
@@ -13,12 +14,14 @@ from seedbed.engines.postgres.options import Options
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.usage import SupportsUsage
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
+from seedbed.model.platform import Database
 from seedbed.model.usage import Removed, Usage
 from seedbed.planning.usage import Use, judged
 from tests.support.postgres.wire import connected, target, tcp_server
 from tests.support.projects import ProjectFiles, run, variables
 
 COMMIT = "abcdef0123456789"
+DATABASE = Database("user", "postgres", PurePath("."), Options())
 TABLES = """
 CREATE TABLE users (id int PRIMARY KEY, name text, legacy text);
 CREATE INDEX users_name ON users (name);
@@ -61,7 +64,7 @@ class Shop:
         address = engine.address({**self.server.settings_of(self.name), **settings}, Options())
         with engine.connect(target(address)) as session:
             assert isinstance(session, SupportsUsage)
-            return session.usage(engine.removals(migration(text), Options()))
+            return session.usage(engine.removals(migration(text), DATABASE))
 
     def judge(self, text: str, *statements: str) -> Use:
         before = self.look(text)

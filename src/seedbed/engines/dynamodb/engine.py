@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from seedbed.engines.infrastructure import SupportsDeployedState
     from seedbed.engines.snapshots import Snapshots
     from seedbed.model.deployment import StackUpdate, Template
-    from seedbed.model.migration import MigrationFile, Phase, Work
+    from seedbed.model.migration import Migration, MigrationFile, Phase, Work
+    from seedbed.model.platform import Database
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed
 
 _TEMPLATE = """\
 # {summary}
@@ -72,6 +74,11 @@ class DynamoEngine(LazyEngineWithDiagnosis):
             target, cloud
         )
         return reached
+
+    def removals(self, migration: Migration, database: Database) -> Sequence[Removed]:
+        from seedbed.engines.dynamodb.running.usage import gone
+
+        return gone(migration)
 
     def check_declared(
         self, directory: PurePath, works: Sequence[Work], applied: Sequence[MigrationFile]

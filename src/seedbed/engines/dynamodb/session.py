@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed, Usage
     from seedbed.model.verified import Verified, VerifyRecord
 
 _FIRST_POLL, _SLOWEST_POLL = 0.1, 5.0  # seconds between two looks at something that is being built
@@ -259,6 +260,18 @@ class DynamoSession:
 
         with translate_errors(self.database, f"keeping what verify found of {self.database.target}"):
             verified.keep(self.database, record, forget)
+
+    def deployed_removals(self) -> Sequence[Removed]:
+        from seedbed.engines.dynamodb.running.usage import deployed_removals
+
+        with translate_errors(self.database, f"looking at the tables of {self.database.target}"):
+            return deployed_removals(self.database)
+
+    def usage(self, removed: Sequence[Removed]) -> Usage:
+        from seedbed.engines.dynamodb.running.usage import usage
+
+        with translate_errors(self.database, f"reading what is counted of {self.database.target}"):
+            return usage(self.database, removed)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return at most how many items `works` would remove."""

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from seedbed.engines.snapshots import Snapshots
     from seedbed.model.hazard import HazardRule
     from seedbed.model.migration import Migration, Step, StepText
+    from seedbed.model.platform import Database
     from seedbed.model.seed import Script, SeedKind
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed
 
 _TEMPLATE = """\
 // {summary}
@@ -53,6 +55,11 @@ class Neo4jEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.neo4j.starter import FILES
 
         return FILES
+
+    def removals(self, migration: Migration, database: Database) -> Sequence[Removed]:
+        from seedbed.engines.neo4j.rules.gone import gone
+
+        return gone(migration)
 
     def step_text(self, migration: Migration, step: Step) -> StepText:
         from seedbed.engines.neo4j.files.step_texts import step_text

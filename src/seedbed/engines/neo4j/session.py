@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed, Usage
     from seedbed.model.verified import Verified, VerifyRecord
 
 
@@ -148,6 +149,12 @@ class Neo4jSession:
 
         with translate_errors(f"keeping what verify found of {self.graph.target}"):
             verified.keep(self.graph, record, forget)
+
+    def usage(self, removed: Sequence[Removed]) -> Usage:
+        from seedbed.engines.neo4j.running.usage import usage
+
+        with translate_errors(f"reading what {self.graph.target} counts"):
+            return usage(self.graph, removed)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return about how many nodes and relationships `works` would remove."""

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText, Work
     from seedbed.model.ownership import Mention, Named
+    from seedbed.model.platform import Database
     from seedbed.model.secret import Secret
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed
 
 _TEMPLATE = """\
 # {summary}
@@ -97,6 +99,11 @@ class OpenSearchEngine(LazyEngineWithDiagnosis):
         from seedbed.engines.opensearch.rules.names import foreign
 
         return foreign(mention, name, owner, is_there=is_there)
+
+    def removals(self, migration: Migration, database: Database) -> Sequence[Removed]:
+        from seedbed.engines.opensearch.rules.gone import gone
+
+        return gone(migration, database.directory)
 
     def shared_settings(self, environment: str, service: str) -> Mapping[str, str]:
         return {"prefix": prefix_of(environment, service)}

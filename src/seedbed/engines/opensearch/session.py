@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedbed.model.migration import Migration, Work
     from seedbed.model.plan import Loss
     from seedbed.model.target import Target
+    from seedbed.model.usage import Removed, Usage
     from seedbed.model.verified import Verified, VerifyRecord
 
 _TRIES, _FIRST = (
@@ -199,6 +200,12 @@ class OpenSearchSession:
 
         with translate_errors(self.cluster, f"keeping what verify found of {self.cluster.target}"):
             verified.keep(self.cluster, record, forget)
+
+    def usage(self, removed: Sequence[Removed]) -> Usage:
+        from seedbed.engines.opensearch.running.usage import usage
+
+        with translate_errors(self.cluster, f"reading what {self.cluster.target} counts"):
+            return usage(self.cluster, removed)
 
     def losses(self, works: Sequence[Work]) -> Sequence[Loss]:
         """Return how many documents `works` would remove."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seedbed.model.hazard import Hazard, HazardRule
     from seedbed.model.migration import Migration, MigrationFile, Step, StepText
     from seedbed.model.ownership import Mention, Named
+    from seedbed.model.platform import Database
     from seedbed.model.secret import Secret
     from seedbed.model.seed import Script, SeedKind
     from seedbed.model.target import Target
@@ -90,10 +91,9 @@ class PostgresEngine(LazyEngineWithDiagnosis):
 
         return foreign(mention, name, owner, is_there=is_there)
 
-    def removals(self, migration: Migration, options: Options) -> Sequence[Removed]:
+    def removals(self, migration: Migration, database: Database) -> Sequence[Removed]:
         from seedbed.engines.postgres.rules.gone import gone
 
-        del options
         return gone(migration)
 
     def step_text(self, migration: Migration, step: Step) -> StepText:

@@ -26,4 +26,4 @@ def _rows(database: DatabaseUsageEntry) -> Iterator[Row]:
 
 def _said(each: CounterEntry) -> str:
     unclear = f"{count(each.unclear, 'statement')} unclear" if each.unclear else ""
-    return ", ".join(filter(None, (count(each.uses, "use"), unclear, each.blind)))
+    return ", ".join(filter(None, (count(each.uses, "use"), unclear, each.now, each.blind)))

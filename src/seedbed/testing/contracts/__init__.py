@@ -28,6 +28,7 @@ from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.sharing import SharingContract
 from seedbed.testing.contracts.silence import SilenceContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
+from seedbed.testing.contracts.usage import UsageContract
 from seedbed.testing.contracts.verified import VerifiedContract
 
 __all__ = [
@@ -58,5 +59,6 @@ __all__ = [
     "TroubleContract",
     "UnlockContract",
     "UnmigratedContract",
+    "UsageContract",
     "VerifiedContract",
 ]

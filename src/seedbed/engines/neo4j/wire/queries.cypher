@@ -211,3 +211,24 @@ RETURN collect(key) AS keys;
 // checkpoint: where a backfill stands
 MATCH (h:migrations_history {key: 'revision:' + $version})
 SET h.checkpoint = $checkpoint;
+
+// usage_mark: what the collector of statements is to tell again, as far as it reaches back
+RETURN 'seedbed looks at what is used' AS mark;
+
+// usage_now: the server's own time
+RETURN timestamp() AS now;
+
+// usage_indexes: when each was read
+SHOW INDEXES YIELD id, name, owningConstraint, lastRead, readCount, trackedSince
+RETURN id, name, owningConstraint, readCount, lastRead.epochMillis AS lastRead, trackedSince.epochMillis AS trackedSince;
+
+// usage_collector: whether statements are collected
+CALL db.stats.status() YIELD section, status WHERE section = 'QUERIES' RETURN status;
+
+// usage_statements: those that were collected, with the times at which they began
+CALL db.stats.retrieve('QUERIES', {maxInvocations: 10000}) YIELD data
+RETURN data.query AS query, [each IN data.invocations | each.startTimestampMillis] AS times;
+
+// usage_servers: where the database is, and since when
+SHOW DATABASES YIELD name, serverID, lastStartTime WHERE name = $database
+RETURN serverID AS server, toString(lastStartTime) AS started;

@@ -70,6 +70,7 @@ ROUTES = (
     _route("/{index}/_forcemerge"),
     _route("/{index}/_stats", None, answers.statistics),
     _route("/{index}/_stats/{*metric}", None, answers.statistics),
+    _route("/{index}/_recovery", None, answers.texts),
     *(
         _route(f"/{{index}}/{each}/{{target}}", bodies.create, answers.texts)
         for each in ("_clone", "_split", "_shrink")

@@ -183,6 +183,34 @@ class Statistics(Struct):
     shards: Shards = field(name="_shards")
 
 
+class _UsedCopy(Struct):
+    search: Object = {}
+    get: Object = {}
+    indexing: Object = {}
+
+
+class _UsedIndex(Struct):
+    shards: dict[str, list[_UsedCopy]]
+
+
+class UsedShards(Struct):
+    indices: dict[str, _UsedIndex]
+    shards: Shards = field(name="_shards")
+
+
+class _Recovery(Struct):
+    id: int
+    start_time_in_millis: int
+    target: Object = {}
+
+
+class _Recovered(Struct):
+    shards: list[_Recovery]
+
+
+Recoveries = dict[str, _Recovered]
+
+
 class _Stored(Struct):
     size_in_bytes: int = 0
 

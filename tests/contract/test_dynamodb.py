@@ -519,7 +519,7 @@ class CountedHarness(DynamoHarness):
 
     def settles(self, settings: Mapping[str, str]) -> None:
         """Let what is told reach this moment: by a read of seedbed itself, as each look has one."""
-        self._metrics.later(300)
+        self._metrics.later(600)
         key = {"pk": {"S": "history"}, "sk": {"S": "identity"}}
         self._read(settings, "GetItem", TableName="contract-migrations_history-sandbox", Key=key)
         self._metrics.later(300)

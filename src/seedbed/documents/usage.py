@@ -33,7 +33,9 @@ class CounterEntry(Part, frozen=True):
     unclear: Annotated[int, says("Uses of which it cannot be told whether they are uses of this.")]
     since: Annotated[str, says("What tells one counting from another.")]
     blind: Annotated[str, says("What is not counted; empty where all is.")]
-    now: Annotated[str, says("Who uses it at this moment; empty where that is nobody, or not known.")] = ""
+    now: Annotated[
+        str, says("Who uses it at this moment; empty where no one does, or that is not known.")
+    ] = ""
     times: Annotated[TimesEntry | None, says("When it was used, where that is told; it counts then.")] = None
 
     @classmethod

@@ -39,8 +39,8 @@ class Counter(Struct, frozen=True):
 
     `since`: what tells one counting from another, such as when the server started; numbers of two countings are not
     compared. `unclear`: uses of which it cannot be told whether they are uses of this. `blind`: which use is not
-    counted at all; with it, no number shows that there was none. `now`: who uses it at this moment; empty where that
-    is nobody, or not known. `times`: what counts in place of the numbers, where it is there.
+    counted at all; with it, no number shows that there was none. `now`: who uses it at this moment; empty where no
+    one does, or that is not known. `times`: what counts in place of the numbers, where it is there.
     """
 
     removed: Removed

@@ -94,7 +94,10 @@ def _untold(last: Times, opened: float) -> str:
     """Return of which time since `opened` nothing is told; empty where there is none but the last minutes."""
     if opened < last.since:
         return f"what used it before {_at(last.since)} is not told any more"
-    if last.until < last.at - _LATE or last.until <= opened:
+    whole = (
+        (opened // last.period + 2) * last.period if last.period else opened
+    )  # where the first whole one ends
+    if last.until < max(last.at - _LATE, whole) or last.until == opened:
         return f"what used it since {_at(max(last.until, opened))} is not told yet: ask again in some minutes"
     return ""
 

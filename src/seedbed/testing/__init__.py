@@ -13,7 +13,7 @@ at its server from outside. What only some engines can do is a contract of its o
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
 `QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`, `LoginsContract`,
-`SharingContract`.
+`SharingContract`, `UsageContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """

@@ -6,12 +6,10 @@ periods without any there is none, and of tables or indexes that are not there n
 
 from __future__ import annotations
 
-import io
+import json
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from email.utils import formatdate
-from functools import cache
 from typing import Any
 
 from tests.support.aws_proxy import Call, Proxy
@@ -29,7 +27,7 @@ class CloudWatch:
     def __init__(self, aws: Proxy, *, late: float = 120.0, page: int = 100_800) -> None:
         self.late, self.page = late, page
         self.partial = 0
-        self._ahead = 0.0
+        self._ahead = -7200.0  # room for time to pass: it never is later than here
         self._reads: list[tuple[Dimensions, float]] = []
         aws.rewrite(lambda call: call.service == "dynamodb" and call.operation in _READS, self._read)
         aws.serve(lambda call: call.operation == "GetMetricData", self._told)
@@ -50,7 +48,7 @@ class CloudWatch:
         return answer
 
     def _told(self, call: Call) -> Response:
-        asked: Mapping[str, Any] = _decoded(call.request.body)
+        asked = call.asked
         assert asked["EndTime"] > asked["StartTime"]
         values = [
             (each["Id"], *value) for each in asked["MetricDataQueries"] for value in self._values(asked, each)
@@ -66,18 +64,18 @@ class CloudWatch:
             {
                 "Id": each["Id"],
                 "Label": each["MetricStat"]["Metric"]["MetricName"],
-                "Timestamps": [datetime.fromtimestamp(at, UTC) for id_, at, _ in some if id_ == each["Id"]],
+                "Timestamps": [at for id_, at, _ in some if id_ == each["Id"]],
                 "Values": [units for id_, _, units in some if id_ == each["Id"]],
                 "StatusCode": "PartialData" if is_partial else "Complete",
             }
             for each in asked["MetricDataQueries"]
         ]
         headers = {
-            "content-type": "application/cbor",
-            "smithy-protocol": "rpc-v2-cbor",
+            "content-type": "application/x-amz-json-1.0",
             "date": formatdate(self.now(), usegmt=True),
         }
-        return Response(200, headers, _encoded({"MetricDataResults": results, "Messages": [], **more}))
+        answer = {"MetricDataResults": results, "Messages": [], **more}
+        return Response(200, headers, json.dumps(answer).encode())
 
     def _values(self, asked: Mapping[str, Any], query: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
         """Yield the periods of one metric with their sums, the newest first."""
@@ -91,32 +89,10 @@ class CloudWatch:
         assert period % 300 == 0, "sums over less are not kept for as long as is asked for"
         dimensions = tuple(sorted((each["Name"], each["Value"]) for each in metric["Dimensions"]))
         sums: dict[float, float] = {}
-        begins = max(asked["StartTime"].timestamp(), self.now() - _KEPT)
+        begins = max(asked["StartTime"], self.now() - _KEPT)
         for of, at in self._reads:
             is_told = at // 60 * 60 + 60 + self.late <= self.now()
             start = at // period * period
-            if of == dimensions and is_told and begins <= start < asked["EndTime"].timestamp():
+            if of == dimensions and is_told and begins <= start < asked["EndTime"]:
                 sums[start] = sums.get(start, 0.0) + _UNITS
         yield from sorted(sums.items(), reverse=True)
-
-
-@cache
-def _service() -> Any:
-    from botocore.session import Session
-
-    return Session().get_service_model("cloudwatch")
-
-
-def _decoded(body: bytes) -> Any:
-    from botocore.parsers import RpcV2CBORParser
-
-    return RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(body)))  # type: ignore[arg-type]
-
-
-def _encoded(answer: Mapping[str, Any]) -> bytes:
-    from botocore.serialize import RpcV2CBORSerializer
-
-    written = bytearray()
-    shape = _service().operation_model("GetMetricData").output_shape
-    RpcV2CBORSerializer()._serialize_data_item(written, answer, shape)
-    return bytes(written)

@@ -43,7 +43,9 @@ def test_who_releases_sees_the_services_of_all_clusters_and_others_do_not(aws: P
     found = services.services(releasing, tags)
     assert [each.name for each in found] == ["api"]
     # It has no task, and would start an image that is named by a tag.
-    assert services.running(releasing, tags) == [services.RunningTask("api", frozenset(), False, is_idle=True)]
+    assert services.running(releasing, tags) == [
+        services.RunningTask("api", frozenset(), False, is_idle=True)
+    ]
     # It is asked where a service has tasks, which nothing runs here.
     task = f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{environment}/{'0' * 32}"
     clients.call(releasing, "ecs", "DescribeTasks", cluster=environment, tasks=[task])

@@ -31,6 +31,7 @@ from seedbed.testing import (  # noqa: E402
     SilenceContract,
     TroubleContract,
     UnlockContract,
+    UsageContract,
     VerifiedContract,
 )
 from tests.support.postgres.databases import empty_database  # noqa: E402
@@ -135,6 +136,29 @@ class PostgresHarness:
             f"-- seedbed: backfill={table}.id batch={batch}\n"
             f"-- migrate:up\nUPDATE {table} SET visits = visits + 1 WHERE id BETWEEN $1 AND $2;\n"
         )
+
+    def prepares(self, table: str) -> Sequence[str]:
+        return [
+            f"-- migrate:up\nCREATE TABLE {table} (id integer); CREATE UNIQUE INDEX by_id ON {table} (id);\n"
+        ]
+
+    def drops(self, table: str) -> str:
+        return f"-- migrate:up\nDROP TABLE {table};\n"
+
+    def drops_uncounted(self, table: str) -> str:
+        return "-- migrate:up\nDROP INDEX by_id;\n"
+
+    def uses(self, settings: Mapping[str, str], table: str) -> None:
+        with connection(settings) as server:
+            server.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+            server.execute("SELECT pg_stat_force_next_flush()")
+
+    def settles(self, settings: Mapping[str, str]) -> None:
+        """A session tells what it did when it ends."""
+
+    def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
+        with connection(settings) as server:
+            server.execute("SELECT pg_stat_reset()")
 
     def finds(self, table: str, name: str) -> str:
         return f"SELECT * FROM {table} WHERE name = '{name}'; -- a comment"
@@ -290,6 +314,9 @@ class TestPostgresTellsWhatIsThere(PresenceContract): ...
 
 
 class TestPostgresAnswersQueries(QueryContract): ...
+
+
+class TestPostgresTellsWhatIsUsed(UsageContract): ...
 
 
 class TestPostgresKeepsWhatVerifyFinds(VerifiedContract): ...

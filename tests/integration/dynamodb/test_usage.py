@@ -16,7 +16,8 @@ from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.model.platform import Database
 from seedbed.model.usage import Removed, Usage
 from seedbed.planning.usage import Use, judged
-from tests.support.aws_proxy import Proxy, proxy
+from tests.support.aws_proxy import Call, Proxy, proxy
+from tests.support.aws_proxy.http import Response
 from tests.support.dynamodb.metrics import CloudWatch
 from tests.support.dynamodb.tables import COURSES, Stage, indexed, migration, opened
 
@@ -167,13 +168,13 @@ def test_a_table_that_was_made_anew_and_an_index_that_is_gone_are_not_compared(c
 
 
 def test_a_table_with_replicas_is_read_elsewhere_too(courses: Courses) -> None:
-    def replicated(_: object, answer: object) -> object:
-        body = answer.body.replace(
+    def replicated(_: Call, answer: Response) -> Response:
+        told = answer.body.replace(
             b'"TableStatus"', b'"Replicas": [{"RegionName": "eu-west-1"}], "TableStatus"'
-        )  # type: ignore[attr-defined]
-        return answer.with_body(body)  # type: ignore[attr-defined]
+        )
+        return answer.with_body(told)
 
     before = courses.look()
     courses.later()
-    courses.aws.rewrite("DescribeTable", replicated)  # type: ignore[arg-type]
+    courses.aws.rewrite("DescribeTable", replicated)
     assert "replicas in other regions" in courses.judge(before).text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 from msgspec.structs import replace
@@ -67,7 +67,7 @@ class Cluster:
     def ask(self, _cloud: Any, _service: str, operation: str, **asked: Any) -> Mapping[str, Any]:
         if operation == self.denied:
             raise Denied(f"the role may not do ecs:{operation}", because="AccessDeniedException")
-        answers = {
+        answers: dict[str, Callable[[], Mapping[str, Any]]] = {
             "ListClusters": lambda: {"clusterArns": ["one"]},
             "ListServices": lambda: {"serviceArns": list(self.services)},
             "DescribeServices": lambda: {"services": [self.services[each] for each in asked["services"]]},
@@ -167,8 +167,8 @@ def test_a_task_whose_image_is_not_pulled_yet_is_not_known(cluster: Cluster) -> 
     assert cluster.said() == ("unknown", "ECS: api has 1 task with an image whose digest is not told")
 
 
-def unpacked(environment: Environment = PROD, wait: str = "") -> Unpacked:
-    rules = ReleaseRules(code=NewCode(wait=wait) if wait else NewCode())
+def unpacked(environment: Environment = PROD, wait: Literal["", "ecs"] = "") -> Unpacked:
+    rules = ReleaseRules(code=NewCode(wait=wait))
     targets = SimpleNamespace(cloud=lambda _: None)
     project = SimpleNamespace(platform=SimpleNamespace(name="shop"), targets=targets)
     return cast("Unpacked", SimpleNamespace(project=project, environment=environment, rules=rules))

@@ -406,7 +406,8 @@ def _changed(release: Release) -> float:
 
 
 def _texts(evidence: Sequence[Evidence]) -> str:
-    return listed([each.text for each in evidence], separator="; ")
+    """Return what each of them says: whoever has to give a reason needs all of it."""
+    return "; ".join(each.text for each in evidence)
 
 
 def _at(at: float) -> str:

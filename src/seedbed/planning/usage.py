@@ -44,9 +44,9 @@ def judged(windows: Sequence[Window], commit: str) -> Use:
         elif why and not uses:
             unknown.append(f"{last.removed}: {why}")
     if some:
-        return Use("some", listed(some, separator="; "))
+        return Use("some", "; ".join(some))
     if unknown:
-        return Use("unknown", listed(unknown, separator="; "))
+        return Use("unknown", "; ".join(unknown))
     if not kept:
         return Use("none", "nothing goes that is read")
     return Use("none", f"{listed([str(each.removed) for each in kept])} {_WAS[len(kept) > 1]} not used")

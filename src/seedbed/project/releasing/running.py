@@ -21,7 +21,7 @@ def old_code(unpacked: Unpacked, images: Collection[str], at: float) -> Sequence
     """
     environment, platform = unpacked.environment, unpacked.project.platform.name
     is_waited_for = unpacked.rules.code.wait == "ecs"
-    if not (is_waited_for or environment.account or environment.region):
+    if not (is_waited_for or environment.region):
         return ()  # it does not lie in AWS
     try:
         cloud = unpacked.project.targets.cloud(environment)

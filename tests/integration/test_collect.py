@@ -21,7 +21,6 @@ from seedbed.aws.objects import Bucket
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import Unreachable
 from seedbed.execution.stopping import Stop
-from seedbed.model.environment import DAY
 from seedbed.model.lifetime import EnvironmentRecord
 from seedbed.model.names import login_secret, stack_tags
 from seedbed.model.secret import Secret
@@ -32,7 +31,7 @@ from seedbed.project.inventory import sites
 from seedbed.remote.control import Control
 from seedbed.remote.environments import Environments, Use
 from seedbed.remote.records import new_id
-from seedbed.support.phrases import moment
+from seedbed.support.phrases import DAY, moment
 from tests.support.afar import put_facts
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Policies, on, proxy

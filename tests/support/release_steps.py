@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from seedbed.model.environment import DAY
 from seedbed.model.release import (
     CODE,
     READER,
@@ -23,6 +22,7 @@ from seedbed.model.release import (
 from seedbed.model.release_rules import ReleaseRules, usual
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import claim, finish
+from seedbed.support.phrases import DAY
 
 HOUR = 3600.0
 T0 = 1_796_000_000.0  # a Monday, 2026-11-30 07:33:20 UTC

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.model.environment import DAY, SANDBOX, Environment
+from seedbed.model.environment import SANDBOX, Environment
 from seedbed.model.lifetime import EnvironmentRecord, Inhabited, prospect
+from seedbed.support.phrases import DAY
 
 NOW = 1_800_000_000.0
 TTL = 3 * DAY

@@ -9,7 +9,6 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.errors import GateClosed, Refused
-from seedbed.model.environment import DAY
 from seedbed.model.release import (
     CODE,
     READER,
@@ -25,6 +24,7 @@ from seedbed.model.release import (
 from seedbed.model.release_rules import DatedFreeze, NewCode, usual
 from seedbed.planning.people import same_person, shown
 from seedbed.planning.release_gates import Facts, gates, opens_at, require_open, worn_out
+from seedbed.support.phrases import DAY
 from tests.support.release_steps import (
     ANA,
     BEN,
@@ -67,7 +67,7 @@ def test_only_the_step_whose_turn_it_is_is_open() -> None:
     known = facts(rules=lenient())
     release = a_release()
     assert closed(release, EXPAND, known) == []
-    assert closed(release, CODE_STEP, known) == ["order"]
+    assert closed(release, CODE_STEP, known) == ["order", "new code"]
     assert gate(release, CODE_STEP, known, "order").because == "expand comes first, and is not taken yet"
 
 

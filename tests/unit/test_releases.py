@@ -13,7 +13,7 @@ from seedbed.errors import Busy, GateClosed, LeaseLost, Refused, hint_text
 from seedbed.model.deployment import Change, ResourceChange, StackPlan
 from seedbed.model.migration import Direction, Migration, Phase
 from seedbed.model.plan import Action, DatabasePlan, Plan
-from seedbed.model.release import NEW_CODE, SNAPSHOT, VERIFY, Gate, ReleaseState, StepName
+from seedbed.model.release import SNAPSHOT, VERIFY, ReleaseState, StepName
 from seedbed.model.resource import Replacement, ResourceAction
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.planning.opening import contracted, may_open, soak_of, steps_of, works
@@ -177,11 +177,10 @@ def test_choices_say_what_can_be_done_and_what_cannot() -> None:
 
 def test_who_says_that_the_new_code_is_everywhere_is_told_how() -> None:
     release = done_until(CODE)
-    waits: dict[StepName, list[Gate]] = {each: [] for each in StepName} | {
-        CODE: [Gate(name=NEW_CODE, is_open=False, because="it is not said yet")]
-    }
-    found = {each.what: each for each in choices(release, OPEN, waits)}
-    assert found["take code"].because == "new code: it is not said yet"
+    found = {each.what: each for each in choices(release, OPEN)}
+    assert found["take code"].because == "new code: it is not said yet that the new code is everywhere"
+    early = {each.what for each in choices(a_release(), OPEN)}
+    assert "say that the new code is everywhere" not in early
     said = hint_text(found["say that the new code is everywhere"].hint, "prod", "")
     assert said == f"seedbed release approve -e prod 12 --step code --digest {release.digest[:12]}"
 
@@ -349,7 +348,8 @@ def test_what_does_not_soak_yet_or_contracts_is_not_carried_on() -> None:
 def test_a_release_goes_from_its_opening_to_its_end() -> None:
     release, now = a_release(), T0
     for step in (EXPAND, CODE, MIGRATE, StepName.VERIFY):
-        known = facts(now := now + HOUR, approvals=[approval(release, EXPAND, at=now)])
+        now += HOUR
+        known = facts(now, approvals=[approval(release, EXPAND, at=now), approval(release, CODE, ROBOT, now)])
         release = taken(release, step, known)
     release = with_step(release, CODE, evidence=(good("code", now - 2 * HOUR),))
     with pytest.raises(GateClosed, match="soak of release 12 of prod waits"):

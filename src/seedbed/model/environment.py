@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 
 from seedbed.errors import Refused
+from seedbed.support.phrases import DAY
 
 if TYPE_CHECKING:  # few commands read them
     from seedbed.model.release_rules import ReleaseRules
 
 SANDBOX = "sandbox"
-DAY = 86_400.0  # seconds
 Access = Literal["direct", "task", "tunnel"]
 Files = Literal["upload", "image"]
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from seedbed.model.environment import DAY, Environment, is_ephemeral
+from seedbed.model.environment import Environment, is_ephemeral
+from seedbed.support.phrases import DAY
 
 GRACE = DAY  # seconds between the mark and the end
 ANEW = 600.0  # seconds after which a use is written down again

@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from seedbed.model.environment import DAY
 from seedbed.model.platform import Expectation
 from seedbed.model.release import StepName
+from seedbed.support.phrases import DAY
 
 GATED = (StepName.EXPAND, StepName.CODE, StepName.MIGRATE, StepName.CONTRACT)  # they change something
 _MINUTES = 24 * 60

@@ -11,6 +11,7 @@ from msgspec import Struct
 from seedbed.errors import GateClosed, Hint, Refused, call
 from seedbed.model.release import (
     CODE,
+    NEW_CODE,
     READER,
     SNAPSHOT,
     VERIFY,
@@ -95,6 +96,8 @@ def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
         yield _approved(release, step, facts)
     if facts.rules.freezes and _changes_something(step, facts.rules):
         yield _unfrozen(step, facts)
+    if step.name is StepName.CODE and is_said(facts.rules):
+        yield _everywhere(release, facts)
     if step.name is StepName.SOAK:
         yield _soaked(release, facts)
     if step.name is StepName.CONTRACT and not step.began:
@@ -238,6 +241,33 @@ def _changes_something(step: Step, rules: ReleaseRules) -> bool:
     if step.began or step.name not in GATED:
         return False
     return step.name is not StepName.CODE or bool(rules.code.run)
+
+
+def is_said(rules: ReleaseRules) -> bool:
+    """Return whether nothing tells that the new code is everywhere, so that a person has to say it."""
+    return not rules.code.run and rules.code.wait in {"", "manual"}
+
+
+def said(release: Release, facts: Facts) -> list[Approval]:
+    """Return who says that the new code is everywhere, where nothing else tells it; the last one first."""
+    if not is_said(facts.rules):
+        return []
+    known = [
+        each
+        for each in facts.approvals
+        if each.number == release.number
+        and each.step is StepName.CODE
+        and each.digest == release.digest
+        and each.at >= release.opened - _SKEW
+    ]
+    return sorted(known, key=lambda each: -each.at)
+
+
+def _everywhere(release: Release, facts: Facts) -> Gate:
+    who = said(release, facts)
+    because = f"{named(who)} says so" if who else "it is not said yet that the new code is everywhere"
+    try_ = Hint("when it is: ", approve_hint(release, StepName.CODE))
+    return Gate(name=NEW_CODE, is_open=bool(who), because=because, try_="" if who else try_)
 
 
 def _unfrozen(step: Step, facts: Facts) -> Gate:

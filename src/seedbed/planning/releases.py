@@ -198,7 +198,7 @@ def _approvals(release: Release, facts: Facts, found: Mapping[StepName, Sequence
     """Yield the steps that wait for approval: those of later ones may be given ahead."""
     for step in release.steps:
         closed = {each.name for each in found[step.name] if not each.is_open}
-        if NEW_CODE in closed:
+        if NEW_CODE in closed and step is release.current:
             what = "say that the new code is everywhere"
             yield Choice(verb="approve", what=what, hint=approve_hint(release, step.name))
             continue

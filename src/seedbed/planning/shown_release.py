@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from seedbed.documents.release import ReleaseDocument
-from seedbed.model.release import Gate, Release, StepName
+from seedbed.model.release import Release
 from seedbed.planning.release_gates import Facts, gates, judged, opens_at
 from seedbed.planning.releases import choices
 
 
-def document(
-    release: Release, facts: Facts, command: str, more: Mapping[StepName, Sequence[Gate]] | None = None
-) -> ReleaseDocument:
-    """Return `release` as `command` shows it: with what each step waits for, and what can be done now.
-
-    `more`: what steps wait for besides, by their names.
-    """
-    found = {
-        each.name: (*gates(release, each.name, facts), *(more or {}).get(each.name, ()))
-        for each in release.steps
-    }
+def document(release: Release, facts: Facts, command: str) -> ReleaseDocument:
+    """Return `release` as `command` shows it: with what each step waits for, and what can be done now."""
+    found = {each.name: gates(release, each.name, facts) for each in release.steps}
     current = release.current
     is_open = release.state == "open" and current is not None
     return ReleaseDocument.of(

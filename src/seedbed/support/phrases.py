@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 LINE = 80  # characters of a summary, at most
+DAY = 86_400.0  # seconds
 
 
 def number(value: int) -> str:

@@ -12,7 +12,7 @@ from seedbed.planning.release_gates import gates
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.code import fetched
 from seedbed.project.releasing.facts import Readers, chosen, facts_of, nobody_asked, require_open
-from seedbed.project.releasing.going import CHECK, Operator, document_of, manual_gate
+from seedbed.project.releasing.going import CHECK, Operator, document_of
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
 
@@ -46,8 +46,6 @@ def check(
         current = release.current
         asked = facts_of(store, release, found, operator.who, readers)
         waits = gates(release, current.name, asked) if current else ()
-        if current is not None and current.name is StepName.CODE:
-            waits = (*waits, *manual_gate(release, asked))
         return Checked(release, waits, tuple(_checks(found, operator, release)))
 
 

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from seedbed.errors import (
     ExitCode,
-    GateClosed,
     Hint,
     Interrupted,
     LeaseLost,
@@ -28,17 +27,13 @@ from seedbed.errors import (
 from seedbed.execution.stopping import Stop
 from seedbed.model.release import (
     CODE,
-    NEW_CODE,
     VERIFY,
-    Approval,
     Evidence,
-    Gate,
     Identity,
     Release,
     StepName,
 )
-from seedbed.planning.people import named
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_gates import Facts, said
 from seedbed.project.releasing import commands, looking
 from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.claim import BEAT, Claim, claimed
@@ -96,8 +91,6 @@ class Steps:
         step = release.current
         assert step is not None
         operator = self._operator
-        if step.name is StepName.CODE:
-            require_said(release, facts)
         with claimed(operator.store, release, step.name, facts, beat=operator.beat) as claim:
             done = [
                 each for each in claim.step.commands if not each.startswith(LOOK)
@@ -161,7 +154,7 @@ class Steps:
                     "good",
                     f"{found[0].by.arn or found[0].by.user_id} says so",
                     facts.now,
-                    since=found[0].at,
+                    since=max(found[0].at, claim.release.step(StepName.EXPAND).ended),  # it may be said ahead
                 )
                 if found
                 else looking.bringing(
@@ -284,41 +277,6 @@ _LOOKS = (
     StepName.MIGRATE,
     StepName.VERIFY,
 )  # once the new code is there, old readers are to go
-
-
-def said(release: Release, facts: Facts) -> list[Approval]:
-    """Return who says that the new code is everywhere, where nothing else tells it; the last one first."""
-    if facts.rules.code.run or facts.rules.code.wait not in {"", "manual"}:
-        return []
-    known = [
-        each
-        for each in facts.approvals
-        if each.step is StepName.CODE and each.digest == release.digest and each.at >= release.opened
-    ]
-    return sorted(known, key=lambda each: -each.at)
-
-
-def manual_gate(release: Release, facts: Facts) -> tuple[Gate, ...]:
-    """Return the gate of a step at which a person has to say that the new code is everywhere; nothing else waits so."""
-    code = facts.rules.code
-    if code.run or code.wait not in {"", "manual"}:
-        return ()
-    who = said(release, facts)
-    because = f"{named(who)} says so" if who else "it is not said yet that the new code is everywhere"
-    return (Gate(name=NEW_CODE, is_open=bool(who), because=because),)
-
-
-def require_said(release: Release, facts: Facts) -> None:
-    """Raise GateClosed while a person has to say that the new code is everywhere, and none does."""
-    for each in manual_gate(release, facts):
-        if not each.is_open:
-            raise GateClosed(
-                f"code of release {release.number} of {release.environment} waits",
-                because=each.because,
-                try_=Hint(
-                    "when it is: ", call("release approve", "--step", "code", "--digest", release.digest[:12])
-                ),
-            )
 
 
 def document_of(ended: Ended) -> dict[str, Any]:

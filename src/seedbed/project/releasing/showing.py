@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from seedbed.documents.release import ReleaseDocument, ReleasesDocument
-from seedbed.model.release import Identity, Release, StepName
+from seedbed.model.release import Identity, Release
 from seedbed.model.release_rules import usual
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.shown_release import document
 from seedbed.project.releasing.facts import chosen, facts_of, newest_open
-from seedbed.project.releasing.going import manual_gate
 from seedbed.project.releasing.unpacked import unpacked
 from seedbed.releases import bundle as bundles
 from seedbed.releases.store import ReleaseStore
@@ -40,12 +39,7 @@ def show(
     bundle = bundles.read(store.get(release.bundle), release.bundle)
     with unpacked(bundle, environment, environ, project.redactor) as found:
         found.place(store, release)
-        facts = facts_of(store, release, found, _NOBODY)
-        current = release.current
-        is_code = current is not None and current.name is StepName.CODE
-        return document(
-            release, facts, command, {StepName.CODE: manual_gate(release, facts)} if is_code else {}
-        )
+        return document(release, facts_of(store, release, found, _NOBODY), command)
 
 
 def releases(store: ReleaseStore, environment: str, command: str, *, most: int) -> ReleasesDocument:

@@ -18,7 +18,7 @@ def _file(version: str) -> MigrationFile:
 
 
 @st.composite
-def platforms(draw: st.DrawFn) -> dict[str, list[Migration]]:
+def platforms(draw: st.DrawFn, *, overtakes: bool = False) -> dict[str, list[Migration]]:
     """A platform whose after= settings only point back in time, so that it has no cycle."""
     migrations: dict[str, list[Migration]] = {name: [] for name in DATABASES}
     everything: list[MigrationRef] = []
@@ -29,7 +29,11 @@ def platforms(draw: st.DrawFn) -> dict[str, list[Migration]]:
         earlier = [ref for ref in everything if ref.database != name and phases[ref].rank <= phase.rank]
         after = tuple(draw(st.lists(st.sampled_from(earlier), unique=True, max_size=2))) if earlier else ()
         ref = MigrationRef(name, str(number))
-        migrations[name].append(Migration(str(number), "m", "", checksum(b"x"), phase, (), after=after))
+        later = [each.version for each in migrations[name] if each.phase is not Phase.EXPAND]
+        passes = overtakes and phase is Phase.EXPAND and later
+        passed = tuple(draw(st.lists(st.sampled_from(later), unique=True))) if passes else ()
+        made = Migration(str(number), "m", "", checksum(b"x"), phase, (), after=after, overtakes=passed)
+        migrations[name].append(made)
         everything.append(ref)
         phases[ref] = phase
     return migrations
@@ -45,7 +49,7 @@ def _plan(
             History(
                 None,
                 tuple(
-                    Revision(each.version, "m", each.checksum, each.phase)
+                    Revision(each.version, "m", each.checksum, each.phase, overtakes=each.overtakes)
                     for each in found
                     if applied and each.version in applied[name]
                 ),
@@ -112,3 +116,21 @@ def test_a_plan_fits_every_state_that_it_passes_through_and_no_other(
     assert basis(here, policy) == plan.of(name).basis[done]
     other = Policy("dev", protected=True, gate=gate)
     assert basis(here, other) not in plan.of(name).basis
+
+
+@given(platforms(overtakes=True))
+def test_the_plans_of_one_release_fit_each_other(platform: dict[str, list[Migration]]) -> None:
+    """Made at once, and carried out one after the other: each begins with the one before, and knows where it ends."""
+    at_once = {gate: _plan(platform, gate) for gate in Phase}
+    applied = {each: set[str]() for each in DATABASES}
+    for gate, (plan, _, policy) in at_once.items():
+        now, there, _ = _plan(platform, gate, applied)
+        for database in plan.databases:
+            here = next(each for each in there if each.database == database.database)
+            done = database.basis.index(basis(here, policy))
+            left = [each.ref for each in now.of(database.database).actions]
+            assert [each.ref for each in database.actions][done:] == left
+            assert database.basis[done:] == now.of(database.database).basis
+        for ref in _order(plan):
+            applied[ref.database].add(ref.version)
+    assert sum(map(len, applied.values())) == sum(map(len, platform.values()))

@@ -3,6 +3,9 @@
 A gate applies per database in version order: the first migration of a later phase defers everything after it, except
 an expand whose `overtake=` names all that it passes. In another database, only a migration that declares itself
 `after=` a deferred one is blocked.
+
+What overtakes runs before what it overtakes, however far the gate is open: a plan through a later gate begins with the
+plan through each gate before it.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ def pass_gate(databases: Sequence[PendingDatabase], gate: Phase) -> tuple[GateRe
         for database in databases:
             _defer(database, gate, deferred, by_id)
         if len(deferred) == before:
-            return tuple(_result(database, deferred) for database in databases)
+            ranks = _ranks(databases)
+            return tuple(_result(database, deferred, ranks) for database in databases)
 
 
 def _defer(
@@ -141,13 +145,45 @@ def _names_nothing(
     )
 
 
-def _result(database: PendingDatabase, deferred: Mapping[MigrationRef, _Reason]) -> GateResult:
+def _ranks(databases: Sequence[PendingDatabase]) -> Mapping[MigrationRef, int]:
+    """Return the rank of the first gate that lets each migration run; nothing where none overtakes another."""
+    if not any(each.overtakes for database in databases for each in database.pending):
+        return {}
+    ranks = {
+        MigrationRef(one.database, each.version): each.phase.rank for one in databases for each in one.pending
+    }
+    while True:  # one that waits for another database may in turn hold up a third
+        before = dict(ranks)
+        for database in databases:
+            _rank(database, ranks)
+        if ranks == before:
+            return ranks
+
+
+def _rank(database: PendingDatabase, ranks: dict[MigrationRef, int]) -> None:
+    """Raise the ranks of what waits for something of a higher one, in its own database or in another."""
+    highest = 0  # of all that comes before
+    for number, migration in enumerate(database.pending):
+        ref = MigrationRef(database.database, migration.version)
+        before = highest
+        if migration.phase is Phase.EXPAND and migration.overtakes:
+            stay = [each for each in database.pending[:number] if not _overtakes(migration, each)]
+            before = max((ranks[MigrationRef(database.database, each.version)] for each in stay), default=0)
+        waits = (ranks[each] for each in migration.after if each in ranks)
+        ranks[ref] = max(ranks[ref], before, *waits)
+        highest = max(highest, ranks[ref])
+
+
+def _result(
+    database: PendingDatabase, deferred: Mapping[MigrationRef, _Reason], ranks: Mapping[MigrationRef, int]
+) -> GateResult:
     pending = [
         (MigrationRef(database.database, migration.version), migration) for migration in database.pending
     ]
+    run = [(ref, migration) for ref, migration in pending if ref not in deferred]
     return GateResult(
         database.database,
-        tuple(migration for ref, migration in pending if ref not in deferred),
+        tuple(migration for _, migration in sorted(run, key=lambda each: ranks.get(each[0], 0))),
         tuple(
             Deferred(ref, migration.name, migration.phase, reason.because, reason.blocked_by)
             for ref, migration in pending

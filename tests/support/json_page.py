@@ -88,6 +88,8 @@ def examples() -> dict[str, Document]:
         LifetimeDocument.of("dev-ana", samples.record(), 259_200.0, "env touch"),
         release_samples.soaking(),
         release_samples.listed(),
+        release_samples.waiting(),
+        release_samples.approved(),
         RunsDocument.of("staging", samples.runs(), "runs list"),
         EnvironmentsDocument.of(
             [samples.USER],

@@ -68,6 +68,8 @@ EVERY: list[Document] = [
     release_samples.running(),
     release_samples.ended(),
     release_samples.listed(),
+    release_samples.waiting(),
+    release_samples.approved(),
     ReleasesDocument.of("prod", (), "release list"),
     PlanDocument.of(samples.plan_down(), "revert"),
     PlanDocument.of(samples.plan_deferred(), "plan"),

@@ -170,7 +170,14 @@ class ImageEntry(Part, frozen=True):
 class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/1"):
     """A release: how far it is, what its steps wait for, and what can be done with it now."""
 
-    commands: ClassVar = ("release open", "release next", "release show")
+    commands: ClassVar = (
+        "release open",
+        "release next",
+        "release show",
+        "release back",
+        "release abandon",
+        "release close",
+    )
 
     environment: Annotated[str, says("The environment's name.")]
     number: Annotated[int, says("Its number.")]
@@ -291,6 +298,65 @@ class ReleasesDocument(Document, frozen=True, kw_only=True, tag="seedbed/release
     def of(cls, environment: str, releases: Iterable[Release], command: str) -> ReleasesDocument:
         entries = tuple(map(ListedReleaseEntry.of, releases))
         return cls(seedbed=VERSION, command=command, environment=environment, releases=entries)
+
+
+class ReadinessDocument(Document, frozen=True, kw_only=True, tag="seedbed/readiness/1"):
+    """What the next step of a release waits for, and whether what has to hold by now does."""
+
+    commands: ClassVar = ("release check",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    number: Annotated[int, says("The release's number.")]
+    digest: Annotated[str, says("What is approved.")]
+    step: Annotated[StepName | None, says("The step whose turn it is; null where all are over.")]
+    gates: Annotated[tuple[GateEntry, ...], says("What it waits for, open or closed.")]
+    checks: Annotated[tuple[EvidenceEntry, ...], says("What was asked of `[[release.checks]]`.")]
+    is_ready: Annotated[bool, says("Every gate is open, and every check holds.")]
+
+    @classmethod
+    def of(
+        cls, release: Release, gates: Sequence[Gate], checks: Sequence[Evidence], command: str
+    ) -> ReadinessDocument:
+        current = release.current
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=release.environment,
+            number=release.number,
+            digest=release.digest,
+            step=current.name if current else None,
+            gates=tuple(GateEntry.of(each, release.environment) for each in gates),
+            checks=tuple(map(EvidenceEntry.of, checks)),
+            is_ready=all(each.is_open for each in gates) and all(each.verdict == "good" for each in checks),
+        )
+
+
+class ApprovalDocument(Document, frozen=True, kw_only=True, tag="seedbed/approval/1"):
+    """An approval as it was given. Whether it counts says `release show`."""
+
+    commands: ClassVar = ("release approve",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    number: Annotated[int, says("The release's number.")]
+    step: Annotated[StepName, says("The step.")]
+    digest: Annotated[str, says("The digest of the release that was approved.")]
+    by: Annotated[WhoEntry, says("Who approved, as the store's own authority tells it.")]
+    reason: Annotated[str, says("Why the step may be taken although something is unknown.")]
+    evidence: Annotated[str, says("Where it was reviewed, as who approved says; no evidence.")]
+
+    @classmethod
+    def of(cls, environment: str, approval: Approval, command: str) -> ApprovalDocument:
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=environment,
+            number=approval.number,
+            step=approval.step,
+            digest=approval.digest,
+            by=WhoEntry.of(approval.by),
+            reason=approval.reason,
+            evidence=approval.evidence,
+        )
 
 
 def _at(at: float) -> datetime:

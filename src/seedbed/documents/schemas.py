@@ -26,7 +26,12 @@ from seedbed.documents.lifetimes import LifetimeDocument
 from seedbed.documents.outcome import OutcomeDocument
 from seedbed.documents.plan import PlanDocument
 from seedbed.documents.reading import ReadingDocument
-from seedbed.documents.release import ReleaseDocument, ReleasesDocument
+from seedbed.documents.release import (
+    ApprovalDocument,
+    ReadinessDocument,
+    ReleaseDocument,
+    ReleasesDocument,
+)
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
 from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
@@ -59,6 +64,8 @@ _TYPES: tuple[type[Document], ...] = (
     DrillDocument,
     ReleaseDocument,
     ReleasesDocument,
+    ReadinessDocument,
+    ApprovalDocument,
     RunsDocument,
     DoctorDocument,
     InitDocument,

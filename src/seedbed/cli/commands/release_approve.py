@@ -32,6 +32,7 @@ SHORTEST = 12  # characters of a digest
 )
 @click.option("--evidence", default="", metavar="URL", help="Where it was reviewed; shown, and no evidence.")
 @options.said_by
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def command(
     context: CommandContext,
@@ -53,8 +54,10 @@ def command(
     seedbed release approve -e prod --step code --digest 3f9a0c7d21b8
     """
     from seedbed.cli.releasing import store_of
+    from seedbed.documents.release import ApprovalDocument
     from seedbed.model.release import Approval
     from seedbed.project.releasing.facts import chosen, require_open
+    from seedbed.report.text.release import approval_text
 
     store = store_of(context, env)
     release = chosen(store, env, number)
@@ -67,20 +70,17 @@ def command(
         )
     if not _is_statement(context, env, name):
         _require_other(release, who)
-    store.approve(
-        Approval(
-            number=release.number,
-            step=name,
-            digest=release.digest,
-            by=who,
-            at=store.now(),
-            reason=reason,
-            evidence=evidence,
-        )
+    approval = Approval(
+        number=release.number,
+        step=name,
+        digest=release.digest,
+        by=who,
+        at=store.now(),
+        reason=reason,
+        evidence=evidence,
     )
-    context.out.result(
-        f"{name} of release {release.number} of {env} is approved, at digest {release.digest[:12]}\n"
-    )
+    store.approve(approval)
+    context.show(ApprovalDocument.of(env, approval, context.command), approval_text)
 
 
 def _require_digest(release: Release, digest: str) -> None:

@@ -12,6 +12,7 @@ from seedbed.errors import ExitCode
 @click.command("check", short_help="Say what the next step waits for; change nothing.")
 @click.argument("number", type=click.IntRange(1), required=False)
 @options.environment
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def command(context: CommandContext, number: int | None, env: str) -> None:
     """Say what the next step of release NUMBER (default: the open one) waits for, and ask the checks that hold by now.
@@ -22,21 +23,17 @@ def command(context: CommandContext, number: int | None, env: str) -> None:
     seedbed release check -e prod
     """
     from seedbed.cli.releasing import environ_of, operating
+    from seedbed.documents.release import ReadinessDocument
     from seedbed.project.releasing.checking import check
     from seedbed.project.releasing.readers import CountedReaders
+    from seedbed.report.text.release import readiness_text
 
     with operating(context, env) as operator:
         readers = CountedReaders(operator.store, operator.stop)
         found = check(context.project, env, operator, environ_of(context, env), number, readers)
-    current = found.release.current
-    lines = [f"release {found.release.number} of {env}, next: {current.name if current else 'nothing'}"]
-    lines += [
-        f"  {'open  ' if each.is_open else 'closed'}  {each.name}: {each.because}" for each in found.gates
-    ]
-    lines += [f"  {'holds ' if each.verdict == 'good' else 'broken'}  {each.text}" for each in found.found]
-    context.out.result("\n".join(lines) + "\n")
-    closed = [each for each in found.gates if not each.is_open]
-    if any(each.kind == "policy" for each in closed):
+    document = ReadinessDocument.of(found.release, found.gates, found.found, context.command)
+    context.show(document, readiness_text)
+    if any(each.kind == "policy" for each in found.gates if not each.is_open):
         context.leave(ExitCode.REFUSED)
-    if closed or any(each.verdict != "good" for each in found.found):
+    if not document.is_ready:
         context.leave(ExitCode.FOUND)

@@ -14,6 +14,7 @@ from seedbed.errors import Busy
 @options.environment
 @click.option("--keep-migrations", is_flag=True, help="Take back the code alone; revert nothing.")
 @options.said_by
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def back(context: CommandContext, number: int | None, env: str, keep_migrations: bool, note: str) -> None:
     """Take release NUMBER (default: the open one) back: the former code first, then what it applied, newest first.
@@ -45,6 +46,7 @@ def back(context: CommandContext, number: int | None, env: str, keep_migrations:
 @options.environment
 @click.option("--because", required=True, metavar="TEXT", help="Why.")
 @options.said_by
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def abandon(context: CommandContext, number: int | None, env: str, because: str, note: str) -> None:
     """End release NUMBER (default: the open one), and leave everything as it is.
@@ -59,6 +61,7 @@ def abandon(context: CommandContext, number: int | None, env: str, because: str,
 @click.argument("number", type=click.IntRange(1), required=False)
 @options.environment
 @options.said_by
+@options.as_json
 @command_context(CommandKind.LOCAL)
 def close(context: CommandContext, number: int | None, env: str, note: str) -> None:
     """Close release NUMBER (default: the open one), whose other steps are over; `next` does that as well.

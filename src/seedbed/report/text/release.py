@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from seedbed.documents.release import (
+    ApprovalDocument,
     ApprovalEntry,
     EvidenceEntry,
     ListedReleaseEntry,
+    ReadinessDocument,
     ReleaseDocument,
     ReleasesDocument,
     ReleaseStepEntry,
@@ -53,6 +55,34 @@ def releases_text(document: ReleasesDocument) -> Lines:
     if not document.releases:
         return [line(f"no release of {document.environment}")]
     return [Table(tuple(map(_listed, document.releases)), flex=6)]
+
+
+def readiness_text(document: ReadinessDocument) -> Lines:
+    """Return what the next step of a release waits for, and what its checks found."""
+    gates = [
+        line(
+            ("open  ", Style.GOOD) if each.is_open else ("closed", Style.WARN),
+            f"  {each.name}: {each.because}",
+            indent=2,
+        )
+        for each in document.gates
+    ]
+    checks = [
+        line(
+            ("holds ", Style.GOOD) if each.verdict == "good" else ("broken", Style.BAD),
+            f"  {each.text}",
+            indent=2,
+        )
+        for each in document.checks
+    ]
+    step = document.step or "nothing"
+    return [line(f"release {document.number} of {document.environment}, next: {step}"), *gates, *checks]
+
+
+def approval_text(document: ApprovalDocument) -> Lines:
+    """Return what was approved."""
+    what = f"{document.step} of release {document.number} of {document.environment}"
+    return [line(f"{what} is approved, at digest {document.digest[:_DIGEST]}")]
 
 
 def where_it_stands(release: ReleaseDocument) -> str:

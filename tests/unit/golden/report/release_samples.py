@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from seedbed.documents.release import ReleaseDocument, ReleasesDocument
+from seedbed.documents.release import (
+    ApprovalDocument,
+    ReadinessDocument,
+    ReleaseDocument,
+    ReleasesDocument,
+)
 from seedbed.model.release import Evidence, Release, StepName
+from seedbed.planning.release_gates import gates
 from seedbed.planning.shown_release import document
 from tests.support.release_steps import (
     ANA,
@@ -104,6 +110,20 @@ def ended() -> ReleaseDocument:
         because="the price list was wrong",
     )
     return document(release, facts(T0 + 10 * HOUR), "release show")
+
+
+def waiting() -> ReadinessDocument:
+    """What a contract waits for, beside a check that does not hold."""
+    release = _under_way(StepName.CONTRACT)
+    found = gates(release, StepName.CONTRACT, facts(T0 + 40 * HOUR))
+    checks = (Evidence("check", "bad", "the shop answers: https://shop.example answers 503", T0 + 40 * HOUR),)
+    return ReadinessDocument.of(release, found, checks, "release check")
+
+
+def approved() -> ApprovalDocument:
+    """An approval of a contract."""
+    given = approval(_under_way(StepName.CONTRACT), StepName.CONTRACT, BEN, reason="no reader since May")
+    return ApprovalDocument.of("prod", given, "release approve")
 
 
 def listed() -> ReleasesDocument:

@@ -110,6 +110,7 @@ _TAKES_ENVIRONMENT = _OF_RELEASES | frozenset(
         "seed",
         "snapshot drop",
         "snapshot list",
+        "snapshot restore",
         "snapshot take",
         "status",
         "verify",

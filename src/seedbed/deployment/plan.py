@@ -14,7 +14,7 @@ from seedbed.deployment.managed import ManagedStack, Resource, managed_by_name
 from seedbed.deployment.reading import stale
 from seedbed.deployment.request import DeployRequest
 from seedbed.deployment.stack_owner import require_own
-from seedbed.deployment.stack_plans import require_as_reviewed
+from seedbed.deployment.stack_plans import require_as_reviewed, stack_plan
 from seedbed.deployment.stacks import require_updatable
 from seedbed.deployment.states import StackCondition
 from seedbed.deployment.synthesis import require_same_account
@@ -105,7 +105,8 @@ def _rollout(
     notes = (f"{current.status}: {current.state.means}",) if current.state.means else ()
     living = collisions(managed, deployed, updates[-1].template) if updates else {}
     names = tuple(physical_name(*each) for each in living.items())
-    return Rollout(managed.target, stack.name, updates, names, notes, moved)
+    resources = stack_plan(stack, deployed, wanted, found).changes
+    return Rollout(managed.target, stack.name, updates, names, notes, moved, resources)
 
 
 def collisions(managed: ManagedStack, deployed: Template | None, wanted: Template) -> dict[str, Resource]:

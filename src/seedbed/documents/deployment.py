@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from seedbed.documents.document import VERSION, Document, Part, says
+from seedbed.documents.stacks import ResourceChangeEntry
 from seedbed.model.deployment import Change, Deployment, Rollout, StackUpdate
 from seedbed.model.migration import Phase
 
@@ -48,11 +49,15 @@ class StackEntry(Part, frozen=True):
         tuple[str, ...], says("What is there already, outside of the stack; `--import` takes it in.")
     ]
     notes: Annotated[tuple[str, ...], says("About the state that the stack is in.")]
+    resources: Annotated[
+        tuple[ResourceChangeEntry, ...], says("What all updates together do, resource by resource.")
+    ]
 
     @classmethod
     def of(cls, rollout: Rollout) -> StackEntry:
         updates = tuple(UpdateEntry.of(each) for each in rollout.updates)
-        return cls(rollout.target, rollout.stack, updates, rollout.collisions, rollout.notes)
+        resources = tuple(map(ResourceChangeEntry.of, rollout.resources))
+        return cls(rollout.target, rollout.stack, updates, rollout.collisions, rollout.notes, resources)
 
 
 class DeploymentDocument(Document, frozen=True, kw_only=True, tag="seedbed/deployment/1"):

@@ -198,6 +198,9 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
     supersedes: Annotated[int, says("The release that it carries on; 0: none.")]
     ended: Annotated[Moment | None, says("When it ended; null where it is open.")]
     ended_by: Annotated[WhoEntry | None, says("Who ended it.")]
+    returning: Annotated[
+        Moment | None, says("Since when it is being taken back, or when that began; null where it never was.")
+    ]
     revision: Annotated[int, says("How often its record was changed.")]
     steps: Annotated[tuple[ReleaseStepEntry, ...], says("Its steps, in order.")]
     approvals: Annotated[tuple[ApprovalEntry, ...], says("All approvals of it, those that do not count too.")]
@@ -237,6 +240,7 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
             supersedes=release.supersedes,
             ended=_maybe(release.ended),
             ended_by=WhoEntry.of(release.ended_by) if release.ended_by else None,
+            returning=_maybe(release.returning),
             revision=release.revision,
             steps=tuple(
                 ReleaseStepEntry.of(each, gates.get(each.name, ()), release.environment)

@@ -97,7 +97,7 @@ class Rollout(Struct, frozen=True):
     `target`: the database that the stack holds, or the stack's own name where it holds none of ours. `updates` are
     empty where the stack is up to date. `collisions`: what `updates` would create and is there already, outside
     of the stack. `notes`: what is worth knowing about the state that the stack is in. `resumed`: an update that a
-    former run began was followed to its end.
+    former run began was followed to its end. `resources`: what all updates together do, resource by resource.
     """
 
     target: str
@@ -106,6 +106,7 @@ class Rollout(Struct, frozen=True):
     collisions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resumed: bool = False
+    resources: tuple[ResourceChange, ...] = ()
 
     @property
     def changes(self) -> tuple[Change, ...]:

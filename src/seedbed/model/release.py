@@ -107,7 +107,8 @@ class Release(Struct, frozen=True, kw_only=True):
 
     `bundle`: SHA-256 of the bundle; `commit`, `images` (digests by name) and `platform_digest` are what that says.
     `soak`: seconds between the new code being everywhere and the contract. `supersedes`: the release that this one
-    carries on; 0: none. `ended_by`, `because`: who closed, abandoned or returned it, and why.
+    carries on; 0: none. `ended_by`, `because`: who closed, abandoned or returned it, and why. `returning`: since
+    when it is being taken back, 0: it is not; from then on nothing leads forward.
     """
 
     environment: str
@@ -126,6 +127,7 @@ class Release(Struct, frozen=True, kw_only=True):
     ended: float = 0.0
     ended_by: Identity | None = None
     because: str = ""
+    returning: float = 0.0
 
     def step(self, name: StepName) -> Step:
         return next(each for each in self.steps if each.name is name)

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from seedbed.model.release import SNAPSHOT, Evidence
-from seedbed.support.phrases import duration, listed, moment
+from seedbed.support.phrases import duration, listed, moment, size
 
 _DRILL = "-drill"
 SnapshotState = Literal["making", "available", "partial", "gone"]
@@ -46,7 +46,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     def _said(self) -> str:
         match self.state:
             case "available":
-                return f"is available, taken {moment(datetime.fromtimestamp(self.taken, UTC))}"
+                sized = f", {size(self.size)}" if self.size else ""
+                return f"is available, taken {moment(datetime.fromtimestamp(self.taken, UTC))}{sized}"
             case "making":
                 return f"is still being made, {self.percent} %"
             case "partial":

@@ -115,6 +115,10 @@ def _before_contract(release: Release, facts: Facts) -> Iterator[Gate]:
 
 
 def _open(release: Release) -> Gate:
+    if release.returning and release.state == "open":
+        because = f"it is being taken back since {_at(release.returning)}, and part of it may be gone"
+        try_ = Hint("go on with that: ", call("release back", str(release.number)))
+        return Gate(name="open", is_open=False, because=because, kind="policy", try_=try_)
     if release.state == "open":
         return Gate(name="open", is_open=True, because=f"opened {_at(release.opened)}")
     because = f"it is {release.state}" + (f": {release.because}" if release.because else "")

@@ -54,11 +54,35 @@ def claim(release: Release, name: StepName, token: str, facts: Facts) -> Release
 def hold(release: Release, token: str, who: Identity, now: float) -> Release:
     """Return `release` with its current step held by `who`, who takes the release back: no gate is asked.
 
-    Raises Busy while somebody else takes that step.
+    From now on no step is taken any more, whatever becomes of `who`: the next one might contract what the code needs
+    that was taken back. Raises Busy while somebody else takes that step, Refused where it cannot be taken back by now.
     """
+    if release.state not in ("open", "returned") or release.step(StepName.CONTRACT).began:
+        raise Refused(
+            f"release {release.number} cannot be taken back any more",
+            because="its contract has begun" if release.state == "open" else f"it is {release.state}",
+            try_=Hint("look at it: ", call("release show", str(release.number))),
+        )
     step = release.current or release.steps[-1]
     _require_free(release, step, token, now)
-    return _with(release, replace(step, state="running", token=token, by=who, beat=now))
+    held = _with(release, replace(step, state="running", token=token, by=who, beat=now))
+    return replace(held, returning=release.returning or now)
+
+
+def taken_back(
+    release: Release,
+    name: StepName,
+    token: str,
+    who: Identity,
+    now: float,
+    because: str,
+    found: Sequence[Evidence],
+) -> Release:
+    """Return `release` as it ends when all of it is taken back, in one change. Raises LeaseLost."""
+    over = fail(release, name, token, now, "taken back", found)
+    if release.state != "open":  # only what it had deployed was still there
+        return over
+    return replace(end(over, "returned", who, now, because), revision=over.revision)
 
 
 def _require_free(release: Release, step: Step, token: str, now: float) -> None:
@@ -218,7 +242,7 @@ def _held(release: Release, name: StepName, token: str) -> Step:
         raise LeaseLost(
             f"{name} of release {release.number} was taken over{who}",
             because=f"it was not heard of for more than {duration(SILENCE)}",
-            try_="look at the release",
+            try_=Hint("look at it: ", call("release show", str(release.number))),
         )
     return step
 

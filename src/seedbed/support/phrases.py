@@ -23,6 +23,14 @@ def count(value: int, one: str, many: str = "") -> str:
     return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 
+def size(value: int) -> str:
+    """Return `820 bytes`, `12.5 kB`, `1.2 GB`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if value >= unit:
+            return f"{value / unit:.1f} {name}"
+    return count(value, "byte")
+
+
 def moment(at: datetime) -> str:
     """Return `2026-11-28 10:00 UTC`."""
     return f"{at.astimezone(UTC) if at.tzinfo else at:%Y-%m-%d %H:%M} UTC"

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
-from seedbed.errors import Busy
+from seedbed.errors import Busy, Refused
 
 
 @click.command("back", short_help="Go back to the version before.")
 @click.argument("number", type=click.IntRange(1), required=False)
 @options.environment
 @click.option("--keep-migrations", is_flag=True, help="Take back the code alone; revert nothing.")
+@click.option("--stacks", is_flag=True, help="Deploy what the release before had, too.")
+@click.option("--yes", is_flag=True, help="Do not ask before what holds data is removed.")
 @options.said_by
 @options.as_json
 @command_context(CommandKind.LOCAL)
-def back(context: CommandContext, number: int | None, env: str, keep_migrations: bool, note: str) -> None:
+def back(
+    context: CommandContext,
+    number: int | None,
+    env: str,
+    keep_migrations: bool,
+    stacks: bool,
+    yes: bool,
+    note: str,
+) -> None:
     """Take release NUMBER (default: the open one) back: the former code first, then what it applied, newest first.
 
-    What is irreversible is said before anything happens. Once the contract has begun, only a snapshot has what it
-    removed, and this says so.
+    What is irreversible is said before anything happens. What was deployed stays, and is told: the former code does
+    not use it. With --stacks, the assembly of the release before is deployed again. Once the contract has begun, only
+    a snapshot has what it removed: then this says what a restore costs, and touches nothing.
 
     \b
     seedbed release back -e prod
+    seedbed release back -e prod 12 --stacks
     seedbed release back -e prod --keep-migrations
     """
     from seedbed.cli.releasing import environ_of, operating, show
-    from seedbed.project.releasing.back import go_back
+    from seedbed.project.releasing.back import Wanted, go_back
 
     with operating(context, env, note) as operator:
         release = go_back(
@@ -36,9 +51,23 @@ def back(context: CommandContext, number: int | None, env: str, keep_migrations:
             operator,
             environ_of(context, env),
             number,
-            keep_migrations=keep_migrations,
+            Wanted(keep_migrations, stacks, partial(_confirm, context, env, yes)),
         )
     show(context, env, release.number)
+
+
+def _confirm(context: CommandContext, env: str, yes: bool, losing: Sequence[str]) -> None:
+    """Ask before what holds data is removed. Raises Refused where nobody can be asked."""
+    what = "; ".join(losing)
+    if yes:
+        return
+    if not context.can_ask:
+        raise Refused(
+            f"this would remove what holds data: {what}",
+            because="there is no terminal to ask at",
+            try_="--yes, or leave it: without --stacks",
+        )
+    context.confirm(f"Remove in {env}, with all data: {what}?")
 
 
 @click.command("abandon", short_help="End a release where it is.")

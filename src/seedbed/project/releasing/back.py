@@ -1,27 +1,34 @@
-"""Taking a release back: the former code first, then what the release applied, newest first."""
+"""Taking a release back: the former code first, then what the release applied, newest first, then what it deployed.
+
+What it deployed stays unless that is asked for: the former code does not use it. From the first change on the record
+says that the release is being taken back, so that no step of it is taken any more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from seedbed.documents.plan import PlanDocument
-from seedbed.errors import Hint, LeaseLost, Refused, SeedbedError, call, exit_code
-from seedbed.model.release import SNAPSHOT, Release, StepName
-from seedbed.planning.releases import end
+from seedbed.errors import Hint, LeaseLost, Refused, SeedbedError, UsageError, call, exit_code
+from seedbed.model.release import Evidence, Release, StepName
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.claim import Claim, holding
-from seedbed.project.releasing.facts import chosen, require_open
+from seedbed.project.releasing.cost import after_contract
+from seedbed.project.releasing.facts import chosen, facts_of, require_open
+from seedbed.project.releasing.former import Return, former, returning, stays
 from seedbed.project.releasing.going import Operator, document_of, failure
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
-from seedbed.support.phrases import count, moment
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.project.project import Project
+
+_MIGRATIONS_STAYED = "migrations stayed"
 
 
 class Undo(Struct, frozen=True):
@@ -36,49 +43,66 @@ class Undo(Struct, frozen=True):
         return ("revert", "-e", environment, "-s", service, "--engine", engine, *steps, *more, "--json")
 
 
+class Wanted(Struct, frozen=True):
+    """How much is taken back. `keep_migrations`: nothing is reverted; `stacks`: what was deployed, too.
+
+    `confirm` is told what holds data and would be removed, and raises where that is not meant.
+    """
+
+    keep_migrations: bool = False
+    stacks: bool = False
+    confirm: Callable[[Sequence[str]], None] = lambda _: None
+
+
 def go_back(
     project: Project,
     environment: str,
     operator: Operator,
     environ: Mapping[str, str],
     number: int | None = None,
-    *,
-    keep_migrations: bool = False,
+    wanted: Wanted = Wanted(),  # noqa: B008  it never changes
 ) -> Release:
-    """Take a release back, and return it as it ended.
+    """Take a release back, and return it as it ended. What was begun is gone on with.
 
     Raises Refused where its contract has begun, and for what is irreversible: then nothing was touched.
     """
+    if wanted.stacks and wanted.keep_migrations:
+        raise UsageError(
+            "--stacks and --keep-migrations cannot be combined",
+            because="migrations that stay may need what was deployed for them",
+            try_="one of them",
+        )
     store = operator.store
-    release = chosen(store, environment, number)
-    require_open(release)
-    _require_before_contract(release)
+    release = _found(operator, environment, number, wanted)
     bundle = bundles.read(store.get(release.bundle), release.bundle)
-    with unpacked(bundle, environment, environ, project.redactor) as found:
+    with unpacked(bundle, environment, environ, project.redactor) as found, ExitStack() as stack:
         found.place(store, release)
-        undos = [] if keep_migrations else _undos(found, operator)
+        if release.step(StepName.CONTRACT).began:
+            raise after_contract(release, facts_of(store, release, found, operator.who).contracted)
+        undos = [] if wanted.keep_migrations or release.state != "open" else _undos(found, operator)
         for each in undos:
             _require_reversible(found, operator, each)
+        way = None
+        if wanted.stacks:
+            way = stack.enter_context(returning(found, store, release, operator.stop))
+            if way and way.losing:
+                wanted.confirm(way.losing)
         with holding(store, release, operator.who, beat=operator.beat) as claim:
-            _taken_back(found, operator, claim, undos)
-    now = store.now()
-    last = store.load(release.number) or release
-    ended = end(last, "returned", operator.who, now, "migrations stayed" if keep_migrations else "")
-    return ended if store.replace(ended) else store.load(release.number) or ended
+            return _taken_back(found, operator, claim, undos, way, wanted)
 
 
-def _require_before_contract(release: Release) -> None:
-    contract = release.step(StepName.CONTRACT)
-    if not contract.began:
-        return
-    kept = [each.text for each in release.step(StepName.SNAPSHOT).evidence if each.kind == SNAPSHOT]
-    since = moment(datetime.fromtimestamp(contract.began, UTC))
-    raise Refused(
-        f"release {release.number} cannot be taken back: its contract has begun",
-        because=f"what it removes comes back from a snapshot alone, without what was written since {since}: "
-        + ("; ".join(kept) or "and there is none of this release"),
-        try_="restore beside, and copy back what is missing; or go forward with another release",
-    )
+def _found(operator: Operator, environment: str, number: int | None, wanted: Wanted) -> Release:
+    """Return the release that is taken back: one that is open, or one whose stacks are still to be."""
+    release = chosen(operator.store, environment, number)
+    if not (wanted.stacks and release.state == "returned"):
+        require_open(release)
+    elif later := [each for each in operator.store.numbers() if each > release.number]:
+        raise Refused(
+            f"what release {release.number} deployed is not taken back any more",
+            because=f"release {later[0]} was opened since, and builds on it",
+            try_="deploy what is wanted by another release",
+        )
+    return release
 
 
 def _undos(found: Unpacked, operator: Operator) -> list[Undo]:
@@ -87,7 +111,7 @@ def _undos(found: Unpacked, operator: Operator) -> list[Undo]:
     ended = found.seedbed(("status", "-e", there, "--json", *_fresh(found)), operator.stop)
     operator.stop.check()
     if ended.code:
-        raise failure("status", ended, "the release is not taken back")
+        raise failure("status", ended, "the release is not taken back", _AGAIN)
     applied = {
         each["database"]: [
             one["version"] for one in each.get("migrations", ()) if one.get("state") in _APPLIED
@@ -104,6 +128,7 @@ def _undos(found: Unpacked, operator: Operator) -> list[Undo]:
     return sorted((each for each in undos if each.versions), key=lambda each: -order.get(each.database, 0))
 
 
+_AGAIN = call("release back")
 _APPLIED = frozenset({"applied", "started", "unknown", "edited"})
 
 
@@ -121,7 +146,7 @@ def _require_reversible(found: Unpacked, operator: Operator, undo: Undo) -> None
     ended = found.seedbed(undo.words(found.environment.name, "--dry-run"), operator.stop)
     operator.stop.check()
     if ended.code:
-        raise failure(f"revert --dry-run of {undo.database}", ended, "the release is not taken back")
+        raise failure(f"revert --dry-run of {undo.database}", ended, "the release is not taken back", _AGAIN)
     databases = document_of(ended).get("databases", ())
     versions = tuple(one["version"] for each in databases for one in each.get("actions", ()))
     if set(versions) != set(undo.versions):
@@ -136,29 +161,32 @@ def _require_reversible(found: Unpacked, operator: Operator, undo: Undo) -> None
         )
 
 
-def _taken_back(found: Unpacked, operator: Operator, claim: Claim, undos: Sequence[Undo]) -> None:
-    release, changed = claim.release, False
+def _taken_back(
+    found: Unpacked,
+    operator: Operator,
+    claim: Claim,
+    undos: Sequence[Undo],
+    way: Return | None,
+    wanted: Wanted,
+) -> Release:
+    """Take back what is to be, step by step, and return the release as it ended. Raises what failed."""
+    changed = False
+    is_open = claim.release.state == "open"
     try:
-        if release.step(StepName.CODE).began:
-            former = _former_images(operator, release)
-            back = looking.bringing(
-                release, found.rules.code, found, operator.stop, operator.tell, operator.store.now
-            ).taken_back(former)
-            operator.tell(back.text)
+        if is_open and claim.release.step(StepName.CODE).began:
+            _code_back(found, operator, claim.release)
             changed = True
         for each in undos:
+            changed = _reverted(found, operator, claim, each) or changed
+        if way is not None:
             claim.confirm()
-            words = each.words(found.environment.name, "--unreviewed", "--yes")
-            operator.tell(f"$ seedbed {' '.join(words)}")
-            ended = found.seedbed(words, operator.stop)
-            changed = changed or bool(document_of(ended).get("changed"))
-            operator.stop.check()
-            if ended.code:
-                raise failure(
-                    f"revert of {each.database}", ended, f"release {release.number} is not taken back"
-                )
-            operator.tell(f"{each.database}: {count(len(each.versions), 'migration')} reverted")
-        claim.fail("taken back")
+            evidence = [_deployed_back(operator, claim, way)]
+        else:
+            evidence = [] if wanted.stacks else stays(found, claim.release, operator.store.now())
+        for one in evidence:
+            operator.tell(one.text)
+        because = _MIGRATIONS_STAYED if wanted.keep_migrations else ""
+        return claim.taken_back(operator.who, because, evidence)
     except LeaseLost:
         raise
     except SeedbedError as error:
@@ -167,11 +195,38 @@ def _taken_back(found: Unpacked, operator: Operator, claim: Claim, undos: Sequen
         raise
 
 
-def _former_images(operator: Operator, release: Release) -> Mapping[str, str]:
-    """Return the images of the last release that was closed before."""
-    store = operator.store
-    for number in reversed([each for each in store.numbers() if each < release.number]):
-        former = store.load(number)
-        if former is not None and former.state == "closed":
-            return former.images
-    return {}
+def _code_back(found: Unpacked, operator: Operator, release: Release) -> None:
+    before = former(operator.store, release)
+    bringing = looking.bringing(
+        release, found.rules.code, found, operator.stop, operator.tell, operator.store.now
+    )
+    operator.tell(bringing.taken_back(before.images if before else {}).text)
+
+
+def _reverted(found: Unpacked, operator: Operator, claim: Claim, undo: Undo) -> bool:
+    """Revert on one database, and return whether that changed anything. Raises what failed."""
+    claim.confirm()
+    words = undo.words(found.environment.name, "--unreviewed", "--yes")
+    operator.tell(f"$ seedbed {' '.join(words)}")
+    ended = found.seedbed(words, operator.stop)
+    changed = bool(document_of(ended).get("changed"))
+    operator.stop.check()
+    if ended.code:
+        what = f"release {claim.release.number} is not taken back"
+        error = failure(f"revert of {undo.database}", ended, what, _AGAIN)
+        error.exit_code = exit_code([error], changed=changed)
+        raise error
+    operator.tell(f"{undo.database}: {count(len(undo.versions), 'migration')} reverted")
+    return changed
+
+
+def _deployed_back(operator: Operator, claim: Claim, way: Return) -> Evidence:
+    operator.tell(f"$ seedbed {' '.join(way.command().words)}, of release {way.release.number}")
+    began = operator.store.now()
+    ended = way.deploy(operator.stop)
+    operator.stop.check()
+    if ended.code:
+        again = call("release back", str(claim.release.number), "--stacks")
+        raise failure("deploy", ended, f"release {claim.release.number} is not taken back", again)
+    text = f"deployed as release {way.release.number} has it: {looking.told(document_of(ended))}"
+    return Evidence("deploy", "good", text, operator.store.now(), since=began)

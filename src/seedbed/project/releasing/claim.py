@@ -62,6 +62,14 @@ class Claim:
             lambda release, now: releases.fail(release, self.name, self._token, now, because, evidence)
         )
 
+    def taken_back(self, who: Identity, because: str, evidence: Sequence[Evidence] = ()) -> Release:
+        """Write down that the whole release is taken back, which ends it. Raises LeaseLost."""
+        return self._write(
+            lambda release, now: releases.taken_back(
+                release, self.name, self._token, who, now, because, evidence
+            )
+        )
+
     def _write(self, change: Callable[[Release, float], Release]) -> Release:
         with self._lock:
             for _ in range(_ATTEMPTS):

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from seedbed.errors import (
+    Command,
     ExitCode,
     Hint,
     Interrupted,
@@ -105,6 +106,8 @@ class Steps:
             except SeedbedError as error:
                 stopped = isinstance(error, Interrupted)
                 claim.fail(f"stopped by {error.because}" if stopped else error.what, self._failed)
+                if not stopped:
+                    error.try_ = Hint(error.try_, *ways_out(claim.release))
                 error.exit_code = exit_code([error], changed=self._changed)
                 raise
             return claim.finish(evidence)
@@ -279,6 +282,15 @@ _LOOKS = (
 )  # once the new code is there, old readers are to go
 
 
+def ways_out(release: Release) -> tuple[str | Command, ...]:
+    """Return what can be done with a release whose step failed, beside going on: in a hint, behind that."""
+    number = str(release.number)
+    abandon = call("release abandon", number, "--because", "REASON")
+    if release.step(StepName.CONTRACT).began:
+        return ("; or end it as it is: ", abandon)
+    return ("; or go back: ", call("release back", number), "; or end it as it is: ", abandon)
+
+
 def document_of(ended: Ended) -> dict[str, Any]:
     """Return the document that a command wrote; empty where it is none."""
     try:
@@ -288,15 +300,18 @@ def document_of(ended: Ended) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def failure(name: str, ended: Ended, what: str) -> SeedbedError:
-    """Return what the exit code of a command means for what it is a part of; it said itself what happened."""
+def failure(name: str, ended: Ended, what: str, again: Command | None = None) -> SeedbedError:
+    """Return what the exit code of a command means for what it is a part of; it said itself what happened.
+
+    `again`: goes on once it is fixed.
+    """
     code = ended.exit_code
     kind = _RAISED.get(code, SeedbedError)
     died = f"by signal {-ended.code}" if ended.code < 0 else f"with exit code {ended.code}"
     error = kind(
         f"{what}: {name} ended {died}",
         because="it says above what happened",
-        try_=Hint("fix that, and go on: ", call("release next")),
+        try_=Hint("fix that, and go on: ", again or call("release next")),
     )
     error.exit_code = code
     return error

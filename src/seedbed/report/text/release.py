@@ -90,6 +90,8 @@ def where_it_stands(release: ReleaseDocument) -> str:
     current = release.current
     if current is None:
         return release.state
+    if release.returning:
+        return "is being taken back"
     if current.state == "waiting":
         return f"{current.name} {'waits' if current.closed else 'is next'}"
     return f"{current.name} {'is being taken' if current.state == 'running' else 'failed'}"

@@ -51,7 +51,7 @@ def _cost(release: Release, database: str) -> Iterator[str]:
 
 
 def drilled(evidence: Sequence[Evidence], database: str) -> str:
-    """Return how long restoring a database took when that was last tried, in words; as far as it is known."""
+    """Return how long restoring a database took when that was last tried, as far as it is known."""
     found = latest(evidence, "drill").get(database)
     return f"the last drill: {found.text}" if found else "how long that takes is not known: no drill was made"
 

@@ -1,7 +1,7 @@
 """What was there before a release: the release before it, its images, and what it had deployed.
 
 What a release deployed stays when it is taken back, unless it is asked for: then the assembly of the release before is
-deployed again, which is in the bundle of that. Where that is not what was deployed before, nobody knows what would go.
+deployed again, which is in the bundle of that. Where that is not what was deployed before, what would go is not known.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def former(store: ReleaseStore, release: Release) -> Release | None:
 
 
 def deployed(found: Unpacked, release: Release) -> Sequence[tuple[str, bool]]:
-    """Return what of stacks `release` has changed, or may have, in words, and whether it was added there.
+    """Return what of stacks `release` has changed, or may have, as text, and whether it was added there.
 
-    What was added harms nobody: the former code does not know it.
+    What was added does no harm: the former code does not know it.
     """
     plan = _begun(found, release)
     if plan is None:
@@ -91,9 +91,9 @@ def _is_new(change: ResourceChangeEntry, stack: StackPlanEntry) -> bool:
 
 
 class Return(Struct, frozen=True):
-    """The way back to what was deployed before: the bundle of `release`, unpacked.
+    """What was deployed before, to be deployed again: the bundle of `release`, unpacked.
 
-    `new`: stacks that were not there before; they stay. `losing`: what holds data and would be removed, in words.
+    `new`: stacks that were not there before; they stay. `losing`: what holds data and would be removed, as text.
     """
 
     release: Release
@@ -114,7 +114,7 @@ class Return(Struct, frozen=True):
 
 @contextmanager
 def returning(found: Unpacked, store: ReleaseStore, release: Release, stop: Stop) -> Iterator[Return | None]:
-    """Yield the way back to what was deployed before `release`; None where it has deployed nothing.
+    """Yield what is deployed again to have what was there before `release`; None where it has deployed nothing.
 
     Nothing is touched. Raises Refused where it is not known, or where no deployment leads there.
     """

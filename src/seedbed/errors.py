@@ -92,29 +92,30 @@ _OF_RELEASES = frozenset(
     f"release {each}"
     for each in ("abandon", "approve", "back", "check", "close", "list", "next", "open", "show")
 )
-_TAKES_ENVIRONMENT = _OF_RELEASES | frozenset(
-    {
-        "apply",
-        "deploy",
-        "destroy",
-        "doctor",
-        "dump",
-        "plan",
-        "repair",
-        "reset",
-        "restore",
-        "revert",
-        "runs attach",
-        "runs list",
-        "runs stop",
-        "seed",
-        "snapshot drop",
-        "snapshot list",
-        "snapshot restore",
-        "snapshot take",
-        "status",
-        "verify",
-    }
+_OF_SNAPSHOTS = frozenset(f"snapshot {each}" for each in ("drop", "list", "restore", "take"))
+_TAKES_ENVIRONMENT = (
+    _OF_RELEASES
+    | _OF_SNAPSHOTS
+    | frozenset(
+        {
+            "apply",
+            "deploy",
+            "destroy",
+            "doctor",
+            "dump",
+            "plan",
+            "repair",
+            "reset",
+            "restore",
+            "revert",
+            "runs attach",
+            "runs list",
+            "runs stop",
+            "seed",
+            "status",
+            "verify",
+        }
+    )
 )
 _TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks
 _TAKES_NOTHING_ELSE = _OF_RELEASES | {"runs attach", "runs list", "runs stop"}

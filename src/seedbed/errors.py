@@ -92,33 +92,12 @@ _OF_RELEASES = frozenset(
     f"release {each}"
     for each in ("abandon", "approve", "back", "check", "close", "list", "next", "open", "show")
 )
+_OF_RUNS = frozenset(f"runs {each}" for each in ("attach", "list", "stop"))
 _OF_SNAPSHOTS = frozenset(f"snapshot {each}" for each in ("drop", "list", "restore", "take"))
-_TAKES_ENVIRONMENT = (
-    _OF_RELEASES
-    | _OF_SNAPSHOTS
-    | frozenset(
-        {
-            "apply",
-            "deploy",
-            "destroy",
-            "doctor",
-            "dump",
-            "plan",
-            "repair",
-            "reset",
-            "restore",
-            "revert",
-            "runs attach",
-            "runs list",
-            "runs stop",
-            "seed",
-            "status",
-            "verify",
-        }
-    )
-)
+_OTHERS = "apply deploy destroy doctor dump plan repair reset restore revert seed status verify"
+_TAKES_ENVIRONMENT = _OF_RELEASES | _OF_RUNS | _OF_SNAPSHOTS | set(_OTHERS.split())
 _TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks
-_TAKES_NOTHING_ELSE = _OF_RELEASES | {"runs attach", "runs list", "runs stop"}
+_TAKES_NOTHING_ELSE = _OF_RELEASES | _OF_RUNS
 _TAKES_SELECTION = _TAKES_ENVIRONMENT - _TAKES_SERVICES - _TAKES_NOTHING_ELSE | {"new"}
 
 

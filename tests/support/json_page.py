@@ -28,7 +28,7 @@ from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema
 from seedbed.documents.sharing import SharesDocument
-from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument, SwapDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.usage import UsageDocument
@@ -111,6 +111,7 @@ def examples() -> dict[str, Document]:
             is_judged=True,
         ),
         CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored()),
+        SwapDocument.of("prod", samples.swapped(), "snapshot swap"),
         DrillDocument.of("prod", 12, [samples.drill()], (), samples.DRILLED, "snapshot drill"),
         DoctorDocument.of([("Python", "3.11.7"), ("PostgreSQL", "18.6, embedded")], (), "doctor"),
         InitDocument.of(*samples.started(), "init"),

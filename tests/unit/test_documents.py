@@ -31,7 +31,7 @@ from seedbed.documents.release import ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.schemas import COMMANDS, DOCUMENTS, commands, schema, written_by
 from seedbed.documents.sharing import SharesDocument
-from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument, SwapDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.usage import UsageDocument
@@ -124,6 +124,8 @@ EVERY: list[Document] = [
     SnapshotsDocument.of("prod", (), (), "snapshot list"),
     CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored()),
     CopyDocument.of("prod", "user/postgres", "r12", "snapshot drop"),
+    SwapDocument.of("prod", samples.swap(), "snapshot swap", dry_run=True),
+    SwapDocument.of("prod", samples.swapped(), "snapshot swap"),
     DrillDocument.of(
         "prod", 12, [samples.drill()], samples.errors().errors, samples.DRILLED, "snapshot drill"
     ),

@@ -21,7 +21,7 @@ from seedbed.documents.reading import ReadingDocument
 from seedbed.documents.release import ReleasesDocument
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
-from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument, SwapDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.usage import UsageDocument
 from seedbed.documents.verification import VerificationDocument
@@ -68,7 +68,7 @@ from seedbed.report.text.runs import runs_text
 from seedbed.report.text.script import script_text
 from seedbed.report.text.seeds import seed_text
 from seedbed.report.text.sharing import shares_text
-from seedbed.report.text.snapshots import copy_text, drill_text, snapshots_text
+from seedbed.report.text.snapshots import copy_text, drill_text, snapshots_text, swap_text
 from seedbed.report.text.status import status_text
 from seedbed.report.text.usage import usage_text
 from seedbed.report.text.verification import verification_text
@@ -219,6 +219,8 @@ PAGES: dict[str, Page] = {
     "copy": copy_text(
         CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored())
     ),
+    "swap_planned": swap_text(SwapDocument.of("prod", samples.swap(), "snapshot swap", dry_run=True)),
+    "swap": swap_text(SwapDocument.of("prod", samples.swapped(), "snapshot swap")),
     "copy_dropped": copy_text(CopyDocument.of("prod", "user/postgres", "r12", "snapshot drop")),
     "drill": drill_text(
         DrillDocument.of(

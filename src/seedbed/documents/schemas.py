@@ -34,7 +34,7 @@ from seedbed.documents.release import (
 )
 from seedbed.documents.runs import RunsDocument
 from seedbed.documents.sharing import SharesDocument
-from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument
+from seedbed.documents.snapshot import CopyDocument, DrillDocument, SnapshotsDocument, SwapDocument
 from seedbed.documents.state import StateDocument
 from seedbed.documents.status import StatusDocument
 from seedbed.documents.usage import UsageDocument
@@ -61,6 +61,7 @@ _TYPES: tuple[type[Document], ...] = (
     SharesDocument,
     SnapshotsDocument,
     CopyDocument,
+    SwapDocument,
     DrillDocument,
     ReleaseDocument,
     ReleasesDocument,

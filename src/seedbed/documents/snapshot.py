@@ -10,7 +10,7 @@ from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.errors import ExitCode, SeedbedError, exit_code
 from seedbed.model.release import Evidence
-from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot
+from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot, Swap
 
 
 class SnapshotEntry(Part, frozen=True):
@@ -168,6 +168,48 @@ class CheckEntry(Part, frozen=True):
     @classmethod
     def of(cls, check: Check) -> CheckEntry:
         return cls(check.name, check.is_good, check.text)
+
+
+class SwapDocument(Document, frozen=True, kw_only=True, tag="seedbed/swap/1"):
+    """A copy that took the place of its database, or gave it back."""
+
+    commands: ClassVar = ("snapshot swap",)
+
+    environment: Annotated[str, says("The environment's name.")]
+    database: Annotated[str, says("The id of the database.")]
+    name: Annotated[str, says("The name of the copy.")]
+    back: Annotated[bool, says("The database takes its place again.")]
+    dry_run: Annotated[bool, says("Nothing was done: this is what would be.")]
+    changed: Annotated[bool, says("It was done now; false also where it was done before.")]
+    done: Annotated[bool, says("It is as it was asked for.")]
+    snapshot: Annotated[SnapshotEntry | None, says("What the copy is of; null where it goes back, or on.")]
+    lost: Annotated[tuple[str, ...], says("What is lost by it.")]
+    checks: Annotated[
+        tuple[CheckEntry, ...], says("What was looked at before; none where it goes back, or on.")
+    ]
+    connected: Annotated[tuple[str, ...], says("Who else was connected.")]
+    kept: Annotated[str, says("Where what had the place is then.")]
+    seconds: Annotated[float | None, says("How long it took; null where nothing was done.")]
+
+    @classmethod
+    def of(cls, environment: str, swap: Swap, command: str, *, dry_run: bool = False) -> SwapDocument:
+        return cls(
+            seedbed=VERSION,
+            command=command,
+            environment=environment,
+            database=swap.database,
+            name=swap.name,
+            back=swap.is_back,
+            dry_run=dry_run,
+            changed=bool(swap.seconds),
+            done=swap.is_over,
+            snapshot=SnapshotEntry.of(swap.snapshot) if swap.snapshot else None,
+            lost=swap.lost,
+            checks=tuple(CheckEntry.of(each) for each in swap.checks),
+            connected=swap.connected,
+            kept=swap.kept,
+            seconds=round(swap.seconds, 3) if swap.seconds else None,
+        )
 
 
 class DrillEntry(Part, frozen=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Session
 from seedbed.errors import Refused
+from seedbed.model.history import Owner
 from seedbed.model.snapshot import Copy, Snapshot
 from seedbed.model.target import Target
 
@@ -63,6 +64,65 @@ class Snapshots(Protocol):
 
     def counts(self, session: Session) -> Mapping[str, int]:
         """Return how many rows each table has, or what the engine calls that, in a session on database or copy."""
+        ...
+
+
+SwapState = Literal["beside", "between", "swapped"]
+
+
+class Swaps(Protocol):
+    """A copy and its database, which can take each other's place. Nothing waits, as with `Snapshots`.
+
+    Where each of them is, is found by looking: a swap that was killed goes on, or back, from wherever it stands.
+    """
+
+    @property
+    def lost(self) -> Sequence[str]:
+        """What is lost besides the writes since the snapshot, each in one line: what else has to go back as well."""
+        ...
+
+    @property
+    def kept(self) -> str:
+        """Where the database is while the copy has its place, in the engine's words."""
+        ...
+
+    def state(self) -> SwapState:
+        """Return where they are: the copy beside the database, in its place, or on the way."""
+        ...
+
+    def connected(self) -> Sequence[str]:
+        """Return who else is connected to what has the database's place, each in one line.
+
+        Nothing where nobody has to stay away.
+        """
+        ...
+
+    def close(self, *, disconnect: bool) -> None:
+        """Let nobody write to what has the database's place any more; `disconnect`: cut off those who are connected.
+
+        Raises Busy, with the place open as before, where somebody is connected and stays.
+        """
+        ...
+
+    def open(self) -> None:
+        """Let in again whoever `close` kept out of the database, or of the copy; nothing happens where it did not."""
+        ...
+
+    def swap(self, owner: Owner) -> str:
+        """Ask for what is lacking until the copy has the place, and return what is waited for; "" once it has."""
+        ...
+
+    def back(self, owner: Owner) -> str:
+        """Ask for what is lacking until the database has its place again, and the copy is beside it."""
+        ...
+
+
+@runtime_checkable
+class SupportsSwap(Protocol):
+    """Snapshots whose copies can take the place of the database."""
+
+    def swapping(self, name: str) -> Swaps:
+        """Return what exchanges the copy `name` and its database. Raises Refused where that cannot be done."""
         ...
 
 

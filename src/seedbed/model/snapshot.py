@@ -116,6 +116,27 @@ class Drill(Struct, frozen=True, kw_only=True):
         )
 
 
+class Swap(Struct, frozen=True, kw_only=True):
+    """How a copy takes the place of its database, or gives it back (`is_back`).
+
+    `lost`: what is lost by it, each in one line. `checks`: what was looked at before; none where it goes on. `kept`:
+    where what had the place is after it. `seconds`: how long it took; 0 where nothing was done. `connected`: who else
+    was.
+    """
+
+    database: str
+    name: str
+    is_back: bool
+    kept: str
+    lost: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    connected: tuple[str, ...] = ()
+    snapshot: Snapshot | None = None
+    seconds: float = 0.0
+    goes_on: bool = False
+    is_over: bool = False
+
+
 def unknown(database: str, because: str, at: float) -> Evidence:
     """Return the evidence of a database of which seedbed takes no snapshots."""
     return Evidence(SNAPSHOT, "unknown", f"{database}: {because}", at, about=database)

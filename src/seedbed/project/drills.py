@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct, field
+
 from seedbed.engines.snapshots import Snapshots
 from seedbed.errors import SeedbedError, raise_errors
 from seedbed.execution import expecting
@@ -39,7 +41,7 @@ def drill(
             copy = Target(
                 target.database, target.environment, target.platform, service.address(restored.copy)
             )
-            checks, rows = _checked(targets, service, target, copy, stop)
+            found = compared(targets, service, target, copy, stop)
         finally:
             ended = time.monotonic()
             if stop.code is None:  # else the next drill takes it away, and says so
@@ -50,15 +52,21 @@ def drill(
             restoring=restored.seconds,
             checking=ended - began,
             cleaning=time.monotonic() - ended,
-            checks=tuple(checks),
-            rows=rows,
+            checks=found.checks,
+            rows=found.copy,
         )
 
 
-def _checked(
-    targets: Targets, service: Snapshots, original: Target, copy: Target, stop: Stop
-) -> tuple[list[Check], Mapping[str, int]]:
-    """Return what was checked of `copy`, and how many rows its tables have. Raises Interrupted."""
+class Compared(Struct, frozen=True):
+    """What was checked of a copy, and how many rows the tables of database and copy have."""
+
+    checks: tuple[Check, ...]
+    database: Mapping[str, int] = field(default_factory=dict)
+    copy: Mapping[str, int] = field(default_factory=dict)
+
+
+def compared(targets: Targets, service: Snapshots, original: Target, copy: Target, stop: Stop) -> Compared:
+    """Return what was checked of `copy`, beside its database. Raises Interrupted, and why that does not answer."""
     context = RunContext(
         this_process(), wait=0, listener=_ignore, stop=stop, environment=original.environment.name
     )
@@ -69,16 +77,16 @@ def _checked(
         raise_errors(failed.values())
         if failed_copy:
             said = next(iter(failed_copy.values()))
-            return [Check("connection", False, f"the copy does not answer: {said.what}")], {}
+            return Compared((Check("connection", False, f"the copy does not answer: {said.what}"),))
         live, restored = ours[0], theirs[0]
         stop.check()
         checks = [_identity(restored), _history(live.history, restored.history)]
         with stop.watching(live.session), stop.watching(restored.session):
-            rows = service.counts(restored.session)
-            checks.append(_rows(service.counts(live.session), rows))
+            rows, here = service.counts(restored.session), service.counts(live.session)
+            checks.append(_rows(here, rows))
         asked = [each for each in targets.catalog.platform.expectations if _is_about(each, original.id)]
         checks += _expectations(asked, restored, context)
-    return checks, rows
+    return Compared(tuple(checks), here, rows)
 
 
 def _identity(copy: ConnectedTarget) -> Check:
@@ -91,6 +99,10 @@ def _identity(copy: ConnectedTarget) -> Check:
 def _history(live: History, copy: History) -> Check:
     """The history of a copy is that of the database, as far as it went then: nothing in it may be unknown."""
     known = {each.version: each.checksum for each in live.revisions}
+    if not known:
+        return Check(
+            "history", True, f"{count(len(copy.revisions), 'migration')}; the database has none any more"
+        )
     odd = [each.version for each in copy.revisions if known.get(each.version) != each.checksum]
     if odd:
         return Check(
@@ -98,9 +110,7 @@ def _history(live: History, copy: History) -> Check:
         )
     behind = len(known) - len(copy.revisions)
     more = f", {behind} fewer than the database has now" if behind > 0 else ""
-    return Check(
-        "history", bool(copy.revisions) or not known, f"{count(len(copy.revisions), 'migration')}{more}"
-    )
+    return Check("history", bool(copy.revisions), f"{count(len(copy.revisions), 'migration')}{more}")
 
 
 def _rows(live: Mapping[str, int], copy: Mapping[str, int]) -> Check:

@@ -151,7 +151,7 @@ class ReleaseSnapshots:
         """Do what `restore` does, where `service` is reached already."""
         snapshot = _restorable(service, database, release)
         began = time.monotonic()
-        copy = self._wait(
+        copy = self.until(
             lambda: service.restore(snapshot, name), lambda each: each.state == "available", _restoring
         )
         return Restored(
@@ -160,7 +160,7 @@ class ReleaseSnapshots:
 
     def dropped(self, service: Snapshots, database: str, name: str) -> None:
         """Do what `drop` does, where `service` is reached already."""
-        self._wait(lambda: service.drop(name), bool, lambda _: f"{database}: the copy {name} goes")
+        self.until(lambda: service.drop(name), bool, lambda _: f"{database}: the copy {name} goes")
 
     @contextmanager
     def one(self, database: Database) -> Iterator[tuple[Snapshots, Target]]:
@@ -241,7 +241,8 @@ class ReleaseSnapshots:
                 pause.wait()
         return done
 
-    def _wait(self, ask: Callable[[], T], is_done: Callable[[T], bool], said: Callable[[T], str]) -> T:
+    def until(self, ask: Callable[[], T], is_done: Callable[[T], bool], said: Callable[[T], str]) -> T:
+        """Ask until it is done, and return what it was then; what is waited for is told. Raises Interrupted."""
         pause = _Pause(self._stop, self._tell)
         while True:
             self._stop.check()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import psycopg
 import pytest
-from botocore import xform_name
 
 from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
@@ -86,47 +83,6 @@ def test_what_a_contract_removed_is_copied_back_as_documented_and_what_came_sinc
     assert dict(site.sql("SELECT id, nickname FROM users")) == wanted
     site.snapshots.drop(site.database, "r12")
     assert [*site.rds.clusters] == [CLUSTER]
-
-
-def _carried_out(script: str, endpoint: str) -> None:
-    """Do what lines of the AWS command line ask for: it is botocore that they call."""
-    rds = botocore.session.get_session().create_client(
-        "rds", "eu-central-1", endpoint_url=endpoint, aws_access_key_id="any", aws_secret_access_key="any"
-    )
-    for line in script.replace("\\\n", " ").strip().splitlines():
-        aws, service, verb, *words = shlex.split(line)
-        assert (aws, service) == ("aws", "rds")
-        if verb == "wait":
-            waiter = words.pop(0).replace("-", "_")
-            named = dict(zip(words[::2], words[1::2], strict=True))
-            member = "DBClusterIdentifier" if "cluster" in waiter else "DBInstanceIdentifier"
-            rds.get_waiter(waiter).wait(**{member: next(iter(named.values()))}, WaiterConfig={"Delay": 0})
-            continue
-        operation = rds.meta.method_to_api_mapping[verb.replace("-", "_")]
-        members = rds.meta.service_model.operation_model(operation).input_shape.members
-        known = {xform_name(each, "-"): each for each in members}
-        asked: dict[str, Any] = {}
-        while words:
-            name = known[words.pop(0).removeprefix("--")]
-            kind = members[name].type_name
-            asked[name] = (
-                True if kind == "boolean" else int(words.pop(0)) if kind == "integer" else words.pop(0)
-            )
-        getattr(rds, xform_name(operation))(**asked)
-
-
-def test_a_cluster_is_replaced_by_its_copy_as_the_runbook_says_under_the_same_endpoint(site: Site) -> None:
-    site.take()
-    site.sql("DROP TABLE users")
-    site.snapshots.restore(site.database, 12)
-    _carried_out(documented("sh", 2), site.aws.endpoint)
-    assert site.sql("SELECT count(*) FROM users") == [(100,)]  # at the port of before
-    assert sorted(site.rds.clusters) == [CLUSTER, f"{CLUSTER}-before-r12"]
-    assert site.rds.clusters[CLUSTER]["protected"]
-    assert site.rds.instances[f"{CLUSTER}-writer"]["cluster"] == CLUSTER
-    site.snapshots.drop(site.database, "r12")  # which is nobody's copy any more
-    assert sorted(site.rds.clusters) == [CLUSTER, f"{CLUSTER}-before-r12"]
-    assert site.snapshots.listed([site.database])[0].copies == ()
 
 
 # Which of the things that a call names IAM asks about, by the field that names it

@@ -73,7 +73,8 @@ class Aurora:
                 "left": 0,
                 "tags": {},
             }
-        self.clusters[name] = self._made(name, database, GROUP, SUBNETS, PARAMETERS) | {"left": 0}
+        made = self._made(name, database, GROUP, SUBNETS, PARAMETERS)
+        self.clusters[name] = made | {"left": 0, "protected": True}
         return self.clusters[name]
 
     def close(self) -> None:
@@ -92,6 +93,8 @@ class Aurora:
             try:
                 told = getattr(self, f"_{call.operation}")(asked)
             except Refusal as refusal:
+                if str(refusal) not in _MODEL.shape_names:  # not every refusal is in the model
+                    return fault(call, str(refusal), f"RDS says {refusal}", 400)
                 shape = _MODEL.shape_for(str(refusal))
                 code = shape.metadata.get("error", {}).get("code", str(refusal))
                 return fault(call, code, f"RDS says {refusal}", shape.metadata["error"]["httpStatusCode"])
@@ -161,7 +164,7 @@ class Aurora:
         name = asked.get("DBClusterIdentifier")
         if name and name not in self.clusters:
             raise Refusal("DBClusterNotFoundFault")
-        for each in [name] if name else self.clusters:
+        for each in [name] if name else list(self.clusters):
             self._look(self.clusters, each)
         names = [each for each in ([name] if name else list(self.clusters)) if each in self.clusters]
         if name and not names:
@@ -175,24 +178,26 @@ class Aurora:
         ours = [each for each in self.instances.values() if each["cluster"] == name]
         if any(not each.get("goes") for each in ours) or self.clusters[name].get("goes"):
             raise Refusal("InvalidDBClusterStateFault")
+        if self.clusters[name].get("protected"):
+            raise Refusal("InvalidParameterCombination")
         assert asked["SkipFinalSnapshot"] == "true", "a final snapshot of a copy is nobody's wish"
         self.clusters[name] |= {"goes": True, "left": self.looks}
         return {"DBCluster": self._cluster(name)["told"]}
 
     def _ModifyDBCluster(self, asked: Any) -> Any:
         name, new = asked["DBClusterIdentifier"], asked.get("NewDBClusterIdentifier", "")
+        if name not in self.clusters:
+            raise Refusal("DBClusterNotFoundFault")
         if self._cluster(name)["status"] != "available":
             raise Refusal("InvalidDBClusterStateFault")
         if new in self.clusters:
             raise Refusal("DBClusterAlreadyExistsFault")
         assert asked.get("ApplyImmediately") == "true", "else it waits for the next maintenance window"
-        self.clusters[name] |= {"protected": asked.get("DeletionProtection") == "true"}
+        if said := asked.get("DeletionProtection"):
+            self.clusters[name] |= {"protected": said == "true"}
         if new:
-            self.clusters[new] = self.clusters.pop(name) | {"left": self.looks, "port": self._endpoint(new)}
-            self._databases[new] = self._databases.pop(name)
-            for each in self.instances.values():
-                each["cluster"] = new if each["cluster"] == name else each["cluster"]
-        return {"DBCluster": self._cluster(new or name)["told"]}
+            self.clusters[name] |= {"becomes": new, "left": self.looks}
+        return {"DBCluster": self._cluster(name)["told"]}
 
     def _ModifyDBInstance(self, asked: Any) -> Any:
         name, new = asked["DBInstanceIdentifier"], asked["NewDBInstanceIdentifier"]
@@ -200,9 +205,11 @@ class Aurora:
             raise Refusal("DBInstanceNotFoundFault")
         if new in self.instances:
             raise Refusal("DBInstanceAlreadyExistsFault")
+        if self._instance(name)["DBInstanceStatus"] != "available":
+            raise Refusal("InvalidDBInstanceStateFault")
         assert asked.get("ApplyImmediately") == "true", "else it waits for the next maintenance window"
-        self.instances[new] = self.instances.pop(name) | {"DBInstanceIdentifier": new, "left": self.looks}
-        return {"DBInstance": self._instance(new)}
+        self.instances[name] |= {"becomes": new, "left": self.looks}
+        return {"DBInstance": self._instance(name)}
 
     def _CreateDBInstance(self, asked: Any) -> Any:
         name, cluster = asked["DBInstanceIdentifier"], asked["DBClusterIdentifier"]
@@ -222,7 +229,7 @@ class Aurora:
     def _DescribeDBInstances(self, asked: Any) -> Any:
         name = asked["DBInstanceIdentifier"]
         self._look(self.instances, name)
-        if name not in self.instances:
+        if name not in self.instances:  # gone, or it has another name now
             raise Refusal("DBInstanceNotFoundFault")
         return {"DBInstances": ("DBInstance", [self._instance(name)])}
 
@@ -238,12 +245,23 @@ class Aurora:
     # What they are about
 
     def _look(self, of: dict[str, dict[str, Any]], name: str) -> None:
-        """Count a look: at the last of them something is available, or gone."""
+        """Count a look: at the last of them something is available, or gone, or has its new name."""
         if name not in of:
             return
         of[name]["left"] = max(0, of[name]["left"] - 1)
-        if of[name].get("goes") and not of[name]["left"]:
+        if of[name]["left"]:
+            return
+        if of[name].get("goes"):
             del of[name]
+        elif new := of[name].pop("becomes", ""):
+            of[new] = of.pop(name)
+            if of is self.clusters:
+                of[new] |= {"port": self._endpoint(new)}
+                self._databases[new] = self._databases.pop(name)
+                for each in self.instances.values():
+                    each["cluster"] = new if each["cluster"] == name else each["cluster"]
+            else:
+                of[new] |= {"DBInstanceIdentifier": new}
 
     def _made(self, name: str, database: str, group: str, subnets: str, parameters: str) -> dict[str, Any]:
         self._databases[name] = database
@@ -265,12 +283,18 @@ class Aurora:
     def _cluster(self, name: str) -> dict[str, Any]:
         found = self.clusters[name]
         status = found["status"] or (
-            "deleting" if found.get("goes") else "creating" if found["left"] else "available"
+            "deleting"
+            if found.get("goes")
+            else "renaming"
+            if found.get("becomes")
+            else "creating"
+            if found["left"]
+            else "available"
         )
         members = [
             {
                 "DBInstanceIdentifier": each["DBInstanceIdentifier"],
-                "IsClusterWriter": str(not each["DBInstanceIdentifier"].endswith("reader")).lower(),
+                "IsClusterWriter": str("reader" not in each["DBInstanceIdentifier"]).lower(),
             }
             for each in self.instances.values()
             if each["cluster"] == name
@@ -282,6 +306,8 @@ class Aurora:
             "EngineVersion": "17.5",
             "Endpoint": "127.0.0.1",
             "Port": found["port"],
+            "DeletionProtection": str(found.get("protected", False)).lower(),
+            "BackupRetentionPeriod": 35,
             "DBSubnetGroup": found["subnets"],
             "DBClusterParameterGroup": found["parameters"],
             "VpcSecurityGroups": ("VpcSecurityGroupMembership", [{"VpcSecurityGroupId": found["group"]}]),
@@ -298,9 +324,13 @@ class Aurora:
             "DBInstanceClass": found["DBInstanceClass"],
             "DBInstanceStatus": "deleting"
             if found.get("goes")
+            else "renaming"
+            if found.get("becomes")
             else "creating"
             if found["left"]
             else "available",
+            "Engine": "aurora-postgresql",
+            "PromotionTier": 1,
             "TagList": ("Tag", [{"Key": key, "Value": value} for key, value in found["tags"].items()]),
         }
 

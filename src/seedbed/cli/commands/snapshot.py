@@ -1,4 +1,4 @@
-"""`seedbed snapshot take`, `list`, `restore`, `drop`, `drill`, `delete`."""
+"""`seedbed snapshot take`, `list`, `restore`, `swap`, `drop`, `drill`, `delete`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context, signals
-from seedbed.errors import SeedbedError, UsageError, as_one
+from seedbed.errors import Refused, SeedbedError, UsageError, as_one
 from seedbed.support.phrases import moment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from seedbed.execution.stopping import Stop
     from seedbed.model.platform import Database
-    from seedbed.model.snapshot import Drill
+    from seedbed.model.snapshot import Drill, Swap
     from seedbed.project.snapshots import ReleaseSnapshots
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -179,6 +179,75 @@ def restore(
             restored = snapshots.restore(database, release)
             document = CopyDocument.of(env, str(database.id), name, context.command, restored=restored)
     context.show(document, copy_text)
+
+
+@command.command("swap", short_help="Let a copy take the place of its database.")
+@options.environment
+@options.selection
+@_of_release
+@click.option("--back", is_flag=True, help="Give the database its place again.")
+@click.option("--dry-run", is_flag=True, help="Say what would be lost, and who is connected; do nothing.")
+@click.option("--disconnect", is_flag=True, help="Cut off who else is connected.")
+@click.option("--unreviewed", is_flag=True, help="Confirm a change to a protected environment.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@options.as_json
+@command_context(CommandKind.LOCAL)
+def swap(
+    context: CommandContext,
+    env: str,
+    services: tuple[str, ...],
+    engines: tuple[str, ...],
+    release: int,
+    back: bool,
+    dry_run: bool,
+    disconnect: bool,
+    unreviewed: bool,
+    yes: bool,
+) -> None:
+    """Let the copy that `snapshot restore` made take the place of its database: all writes since then are lost.
+
+    What is lost is said before. What had the place is kept, and --back gives it back. Works from here, with your own
+    rights: seedbed's task may not do it. docs/how-to/swap-a-snapshot.md says what each engine does.
+
+    \b
+    seedbed snapshot swap -e prod --release 12 -s user --dry-run
+    seedbed snapshot swap -e prod --release 12 -s user --unreviewed
+    seedbed snapshot swap -e prod --release 12 -s user --unreviewed --back
+    """
+    from seedbed.documents.snapshot import SwapDocument
+    from seedbed.project import swaps
+    from seedbed.project.protection import require_unreviewed
+    from seedbed.report.text.snapshots import planned_swap, swap_text
+
+    database = _the_only(context.databases(services, engines))
+    if not dry_run:
+        require_unreviewed(context.catalog.environment(env), unreviewed)
+    with (
+        _snapshots(context, env) as (snapshots, stop),
+        swaps.swapping(snapshots, context.project.targets, database, release, stop=stop) as swapping,
+    ):
+        found = swapping.look(back=back)
+        document = SwapDocument.of(env, found, context.command, dry_run=dry_run)
+        if not dry_run and not found.is_over:
+            swaps.require_good(found)
+            context.out.log(planned_swap(document))
+            if not yes:
+                _ask(context, env, found)
+        if not dry_run:
+            document = SwapDocument.of(env, swapping.carry_out(found, disconnect=disconnect), context.command)
+    context.show(document, swap_text)
+
+
+def _ask(context: CommandContext, env: str, found: Swap) -> None:
+    """Ask for the environment's name, once what is lost is said. Raises Refused where nobody can be asked."""
+    if not context.can_ask:
+        raise Refused(
+            f"the swap loses data of {found.database}",
+            because="; ".join(found.lost),
+            try_="confirm it with --yes",
+        )
+    if context.prompt(f"This loses what is said above. Type {env} to go on") != env:
+        raise click.Abort
 
 
 @command.command("drop", short_help="Take away what was restored beside a database.")

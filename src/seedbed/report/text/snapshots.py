@@ -8,6 +8,7 @@ from seedbed.documents.snapshot import (
     DrillEntry,
     SnapshotEntry,
     SnapshotsDocument,
+    SwapDocument,
 )
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.errors import error_text
@@ -57,6 +58,42 @@ def copy_text(document: CopyDocument) -> Lines:
     page.append(line(f"as it was {_taken(document.snapshot)}; the database stays as it is", indent=2))
     page += [line(("it lacks: ", Style.WARN), each, indent=2) for each in document.lost]
     return page
+
+
+def swap_text(document: SwapDocument) -> Lines:
+    """Return what takes whose place, or took it, what is lost by that, and where the other one is."""
+    page = planned_swap(document)
+    if document.changed:
+        page = [
+            line(
+                (
+                    f"{document.database}: {_place(document)}, in {duration(document.seconds or 0.0)}",
+                    Style.BOLD,
+                )
+            )
+        ]
+        page.append(line(f"what had the place is {document.kept}", indent=2))
+    elif document.done:
+        page = [line((f"{document.database}: {_place(document)} already", Style.BOLD))]
+    return page
+
+
+def planned_swap(document: SwapDocument) -> Lines:
+    """Return what a swap would do, before it is confirmed."""
+    whose = "the database takes its place back from" if document.back else "its place is taken by"
+    page: Lines = [line((f"{document.database}: {whose} the copy {document.name}", Style.BOLD))]
+    page += [line(("lost: ", Style.BAD), each, indent=2) for each in document.lost]
+    page += [
+        line(("✓ ", Style.GOOD) if each.passed else ("✗ ", Style.BAD), f"{each.name}: {each.text}", indent=2)
+        for each in document.checks
+    ]
+    page += [line(("connected: ", Style.WARN), each, indent=2) for each in document.connected]
+    page.append(line(f"what has the place now is then {document.kept}", indent=2))
+    return page
+
+
+def _place(document: SwapDocument) -> str:
+    return "the database has its place again" if document.back else f"the copy {document.name} has its place"
 
 
 def drill_text(document: DrillDocument) -> Lines:

@@ -84,7 +84,7 @@ from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Refere
 from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.sharing import Share, ShareOutcome
-from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot
+from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot, Swap
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.usage import Counter, Removed, Usage
 from seedbed.model.verification import (
@@ -937,6 +937,26 @@ def restored() -> Restored:
         settings={"host": "shop-prod-user-r12.cluster-x.eu-central-1.rds.amazonaws.com"},
     )
     return Restored(snapshot=snapshots()[0], copy=copy, seconds=421.5, lost=("its readers",))
+
+
+def swap() -> Swap:
+    return Swap(
+        database="user/postgres",
+        name="r12",
+        is_back=False,
+        kept="cluster shop-prod-user-before-r12",
+        lost=(
+            "all that was written since 2026-11-27 10:00:00 UTC, 1 day ago",
+            "users: 101 rows, and 100 rows in the copy",
+        ),
+        checks=drill().checks[:2],
+        connected=("shop in user (web), process 4711",),
+        snapshot=snapshots()[0],
+    )
+
+
+def swapped() -> Swap:
+    return replace(swap(), seconds=312.0, is_over=True)
 
 
 DRILLED = datetime(2026, 11, 28, 10, 0, tzinfo=UTC)

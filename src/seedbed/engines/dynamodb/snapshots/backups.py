@@ -22,6 +22,7 @@ from seedbed.engines.dynamodb.session import DynamoSession
 from seedbed.engines.dynamodb.snapshots.tables import physical_tables
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.errors import IN_USE, NOT_FOUND, NoAnswer, ServiceError
+from seedbed.engines.snapshots import Swaps
 from seedbed.errors import Command, Hint, Refused, call
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
@@ -138,6 +139,13 @@ class BackupSnapshots:
             if self._current(each):
                 self._tried("DeleteTable", {"TableName": each}, fine=_BUSY | _GONE)
         return not any(self._current(each) for each in ours)
+
+    def swapping(self, name: str) -> Swaps:
+        raise Refused(
+            f"the tables of {self._target.id} cannot be exchanged with the copy {name}",
+            because="a table of DynamoDB keeps its name, by which applications and the stack know it",
+            try_="have a migration copy back the items that are missing: docs/how-to/restore-a-snapshot.md",
+        )
 
     def address(self, copy: Copy) -> object:
         return replace(self._database.address, copy=copy.name)

@@ -19,7 +19,7 @@ from seedbed.engines.neo4j.dump_restore.restore import require_harmless
 from seedbed.engines.neo4j.files.names import COPY_LABEL, HISTORY_LABEL
 from seedbed.engines.neo4j.snapshots import beside
 from seedbed.engines.neo4j.wire.errors import translate_errors
-from seedbed.engines.snapshots import TakenElsewhere
+from seedbed.engines.snapshots import Swaps, TakenElsewhere
 from seedbed.errors import Refused
 from seedbed.model.snapshot import Copy, Snapshot, is_drill, known_id, snapshot_id
 from seedbed.model.target import Target
@@ -115,6 +115,14 @@ class DumpSnapshots:
             return self._apart.drop(name)
         with self._graph("taking a copy out of") as graph:
             return beside.drop(graph, name)
+
+    def swapping(self, name: str) -> Swaps:
+        raise Refused(
+            f"{self._target.id} cannot be exchanged with the copy {name}",
+            because="Community has one database for each server, and the copy lies in it",
+            try_="copy back what is missing, or restore the dump into an empty graph: "
+            "docs/how-to/restore-a-snapshot.md",
+        )
 
     def address(self, copy: Copy) -> object:
         return self._apart.address(copy.name)

@@ -20,7 +20,7 @@ from seedbed.engines.opensearch.schema.catalogue import (
     Catalogue,
     ObjectKind,
 )
-from seedbed.engines.opensearch.schema.names import is_reserved
+from seedbed.engines.opensearch.schema.names import is_before, is_reserved
 from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import RequestFailed
 
@@ -53,11 +53,13 @@ def _is_theirs(name: str) -> bool:
 
 
 def _with_their_aliases(index: str, body: Body) -> Body:
-    """Return `body` without the aliases of the history's fence, and of a run_aliases from one index to the next."""
+    """Return `body` without aliases of ours: of the history's fence, of a reindex, of what a copy has the place of."""
     ours = (f"{index}-reader-", f"{index}-writer-")
     aliases = body.get("aliases") or {}
     theirs = {
-        name: each for name, each in aliases.items() if not is_reserved(name) and not name.startswith(ours)
+        name: each
+        for name, each in aliases.items()
+        if not is_reserved(name) and not is_before(name) and not name.startswith(ours)
     }
     return {**body, "aliases": theirs}
 

@@ -9,6 +9,15 @@ HISTORY = "migrations_history"  # the index of seedbed's own documents; aliases 
 META = "seedbed"  # under `mappings._meta` of an index that seedbed made
 
 
+BEFORE = "-before"  # ends the alias of what an alias led to before it moved to a copy
+_BEFORE = re.compile(r"r\d+[a-z0-9-]*\.[^.]+\..+" + BEFORE)
+
+
+def is_before(alias: str) -> bool:
+    """Return whether an alias keeps what another one led to, before a copy took its place: "r12.ai.notes-before"."""
+    return _BEFORE.fullmatch(alias) is not None
+
+
 def is_reserved(name: str) -> bool:
     """Return whether an index or alias is seedbed's own."""
     return name.startswith(HISTORY)

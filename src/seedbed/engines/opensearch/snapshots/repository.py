@@ -22,10 +22,11 @@ from seedbed.engines.opensearch.rest import path
 from seedbed.engines.opensearch.running.inspect import catalogue
 from seedbed.engines.opensearch.schema.names import HISTORY, META
 from seedbed.engines.opensearch.session import OpenSearchSession
+from seedbed.engines.opensearch.snapshots.aliases import AliasSwap, living, require_unused
 from seedbed.engines.opensearch.wire import serverless
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import NoAnswer, RequestFailed, failed
-from seedbed.engines.snapshots import TakenElsewhere
+from seedbed.engines.snapshots import Swaps, TakenElsewhere
 from seedbed.errors import Hint, Refused, call
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
@@ -128,10 +129,16 @@ class RepositorySnapshots:
         ]
 
     def drop(self, name: str) -> bool:
-        there = self._indexes(self._prefix(name))
+        prefix = self._prefix(name)
+        found = self._found(prefix)
+        require_unused(self._cluster, found, prefix, name)
+        there = sorted(found)
         for first in range(0, len(there), _BATCH):
             self._tried("DELETE", path(",".join(there[first : first + _BATCH])))
         return not self._indexes(self._prefix(name))
+
+    def swapping(self, name: str) -> Swaps:
+        return AliasSwap(self._cluster, self._prefix(name), name)
 
     def address(self, copy: Copy) -> object:
         return replace(self._cluster.address, prefix=copy.settings["prefix"])
@@ -139,10 +146,9 @@ class RepositorySnapshots:
     def counts(self, session: Session) -> Mapping[str, int]:
         cluster = cast(OpenSearchSession, session).cluster
         with translate_errors(cluster, f"counting the documents of {cluster.target}"):
-            names = sorted(catalogue(cluster).indexes)
+            names = _own(catalogue(cluster).indexes)
             counted = {each: cluster.client.call("GET", path(each, "_count"))["count"] for each in names}
-        below = re.compile(r"r\d+[a-z0-9-]*\.")  # other copies, where the whole cluster is looked at
-        return {name: int(number) for name, number in counted.items() if not below.match(name)}
+        return {name: int(number) for name, number in counted.items()}
 
     # The repository
 
@@ -176,8 +182,7 @@ class RepositorySnapshots:
         kept = {META: {"aliases": {index: names for index, names in aliases.items() if names}}}
         if len(json.dumps(kept)) > _MOST:
             kept = {META: {"aliases": {}}}
-        below = re.compile(r"r\d+[a-z0-9-]*\.")
-        indexes = [*sorted(each for each in found if not below.match(each)), HISTORY]
+        indexes = [*_own(found), HISTORY]
         body = {
             "indices": ",".join(indexes),
             "include_global_state": False,
@@ -211,8 +216,11 @@ class RepositorySnapshots:
         return f"{name}.{self._target.database.service}."
 
     def _indexes(self, beginning: str) -> list[str]:
+        return sorted(self._found(beginning))
+
+    def _found(self, beginning: str) -> dict[str, Any]:
         answer = self._client.ask("GET", path(f"{beginning}*"), params={"expand_wildcards": "all"})
-        return sorted(self._good(answer, "looking for copies"))
+        return self._good(answer, "looking for copies")
 
     def _require_of(self, snapshot: Snapshot, there: set[str], name: str) -> None:
         """Raise Refused where an index of the copy came from another snapshot, as far as the cluster still knows."""
@@ -291,3 +299,16 @@ class RepositorySnapshots:
             with translate_errors(self._cluster, doing):
                 raise failed(answer.status, answer.data, "GET")
         return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _own(indexes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return those of `indexes` that are no copy beside others.
+
+    What an alias of applications leads to is none: it has the place of the database.
+    """
+    below = re.compile(r"r\d+[a-z0-9-]*\.[^.]+\.")
+    return sorted(
+        name
+        for name, body in indexes.items()
+        if not (beside := below.match(name)) or living({name: body}, beside[0])
+    )

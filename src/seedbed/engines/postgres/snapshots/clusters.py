@@ -1,35 +1,34 @@
 """Snapshots of clusters on Amazon Aurora, and clusters that are restored from them beside.
 
 A cluster is restored in two parts: the cluster itself, which is given what the original has of network and parameters
-(said nothing, it would get the default security group), and one instance, without which it has no computer. Every call
-is repeated by looking: "exists already" is what a call of ours did whose answer was lost, if it has our tags.
+(said nothing, it would get the default security group), and one instance, without which it has no computer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, cast
 
 from msgspec.structs import replace
 
-from seedbed.aws.asking import ask
 from seedbed.aws.cloud import Cloud
 from seedbed.aws.faults import where
 from seedbed.engines.base import Session
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.session import PostgresSession
 from seedbed.engines.postgres.snapshots.counting import counts
-from seedbed.engines.snapshots import TakenElsewhere
-from seedbed.errors import Refused, SeedbedError, StepFailed
+from seedbed.engines.postgres.snapshots.rds import COPY, Existing, Missing, NotNow, Rds, as_tags, tags_of
+from seedbed.engines.postgres.snapshots.renames import ClusterSwap
+from seedbed.engines.snapshots import Swaps, TakenElsewhere
+from seedbed.errors import Refused
 from seedbed.model.names import stack_tags
 from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
 
 ENGINE = "aurora-postgresql"
-COPY = "seedbed-copy"  # the tag of a copy, with its name
 LONGEST = 63  # characters of the name of a cluster or an instance
 _CLUSTER = re.compile(r"([a-z][a-z0-9-]*)\.cluster-(?!ro-|custom-)[a-z0-9]+\..+", re.IGNORECASE)
 _GIB = 1 << 30
@@ -42,18 +41,6 @@ _WORKING = (
     "migrating",
     "preparing-data-migration",
 )
-
-
-class Missing(StepFailed):
-    """RDS has nothing of that name."""
-
-
-class Existing(StepFailed):
-    """RDS has something of that name already."""
-
-
-class NotNow(StepFailed):
-    """What is asked for waits until something else is done."""
 
 
 def cluster_id(address: Address) -> str:
@@ -73,7 +60,9 @@ class ClusterSnapshots:
     def __init__(self, target: Target, address: Address, cloud: Cloud, cluster: str) -> None:
         self._target, self._address, self._cloud, self._cluster = target, address, cloud, cluster
         self._names = (target.platform, target.environment.name, target.database.service)
-        self._tags = {**stack_tags(target.platform, target.environment.name), "seedbed-database": target.id}
+        self._rds = Rds(
+            cloud, {**stack_tags(target.platform, target.environment.name), "seedbed-database": target.id}
+        )
 
     @property
     def lost(self) -> Sequence[str]:
@@ -83,9 +72,11 @@ class ClusterSnapshots:
 
     def listed(self) -> Sequence[Snapshot]:
         found = []
-        for each in self._pages("DescribeDBClusterSnapshots", "DBClusterSnapshots", SnapshotType="manual"):
+        for each in self._rds.pages(
+            "DescribeDBClusterSnapshots", "DBClusterSnapshots", SnapshotType="manual"
+        ):
             known = known_id(*self._names, each["DBClusterSnapshotIdentifier"])
-            if known and self._is_ours(each):
+            if known and self._rds.is_ours(each):
                 found.append(self._snapshot(*known, each))
         return sorted(found, key=lambda each: (each.release, each.number), reverse=True)
 
@@ -93,11 +84,11 @@ class ClusterSnapshots:
         name = snapshot_id(*self._names, release, number)
         if (found := self._taken(name)) is None:
             try:
-                self._ask(
+                self._rds.ask(
                     "CreateDBClusterSnapshot",
                     DBClusterIdentifier=self._cluster,
                     DBClusterSnapshotIdentifier=name,
-                    Tags=self._as_tags(self._tags),
+                    Tags=as_tags(self._rds.tags),
                 )
             except NotNow:
                 self._require_working()
@@ -106,29 +97,29 @@ class ClusterSnapshots:
             found = self._taken(name)
         if found is None:
             return Snapshot(id=name, database=self._target.id, release=release, number=number, state="making")
-        self._require_ours(found, name)
+        self._rds.require_ours(found, name)
         return self._snapshot(release, number, found)
 
     def delete(self, snapshot: Snapshot) -> None:
         found = self._taken(snapshot.id)
         if found is None:
             return
-        self._require_ours(found, snapshot.id)
+        self._rds.require_ours(found, snapshot.id)
         try:
-            self._ask("DeleteDBClusterSnapshot", DBClusterSnapshotIdentifier=snapshot.id)
+            self._rds.ask("DeleteDBClusterSnapshot", DBClusterSnapshotIdentifier=snapshot.id)
         except (Missing, NotNow):
             return  # it goes already
 
     def restore(self, snapshot: Snapshot, name: str) -> Copy:
         beside = self._beside(name)
-        cluster = self._described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=beside)
+        cluster = self._rds.described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=beside)
         if cluster is None:
             self._restore_cluster(snapshot, beside, name)
             return self._copy(name, None, f"the cluster {beside} is restored")
-        self._require_ours(cluster, beside, copy=name, source=snapshot.id)
+        self._rds.require_ours(cluster, beside, copy=name, source=snapshot.id)
         if cluster["Status"] != "available":
             return self._copy(name, None, f"the cluster {beside} is {cluster['Status']}")
-        instance = self._described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=beside)
+        instance = self._rds.described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=beside)
         if instance is None:
             self._create_instance(beside, name)
             return self._copy(name, None, f"the instance {beside} is created")
@@ -138,11 +129,11 @@ class ClusterSnapshots:
 
     def copies(self) -> Sequence[Copy]:
         found = []
-        for each in self._pages("DescribeDBClusters", "DBClusters"):
-            tags = self._tags_of(each)
+        for each in self._rds.pages("DescribeDBClusters", "DBClusters"):
+            tags = tags_of(each)
             is_beside = each["DBClusterIdentifier"] == self._beside(tags.get(COPY, ""))
             if (
-                COPY in tags and self._is_ours(each) and is_beside
+                COPY in tags and self._rds.is_ours(each) and is_beside
             ):  # one that took the original's name is no copy
                 is_there = each["Status"] == "available"
                 found.append(self._copy(tags[COPY], each if is_there else None, f"it is {each['Status']}"))
@@ -150,17 +141,17 @@ class ClusterSnapshots:
 
     def drop(self, name: str) -> bool:
         beside = self._beside(name)
-        instance = self._described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=beside)
+        instance = self._rds.described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=beside)
         if instance is not None:
-            self._require_ours(instance, beside, copy=name)
+            self._rds.require_ours(instance, beside, copy=name)
             if instance["DBInstanceStatus"] != "deleting":
-                self._asked_again("DeleteDBInstance", DBInstanceIdentifier=beside, SkipFinalSnapshot=True)
+                self._rds.asked_again("DeleteDBInstance", DBInstanceIdentifier=beside, SkipFinalSnapshot=True)
                 return False
-        cluster = self._described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=beside)
+        cluster = self._rds.described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=beside)
         if cluster is not None:
-            self._require_ours(cluster, beside, copy=name)
+            self._rds.require_ours(cluster, beside, copy=name)
             if cluster["Status"] != "deleting":
-                self._asked_again("DeleteDBCluster", DBClusterIdentifier=beside, SkipFinalSnapshot=True)
+                self._rds.asked_again("DeleteDBCluster", DBClusterIdentifier=beside, SkipFinalSnapshot=True)
         return instance is None and cluster is None
 
     def address(self, copy: Copy) -> object:
@@ -168,6 +159,9 @@ class ClusterSnapshots:
 
     def counts(self, session: Session) -> Mapping[str, int]:
         return counts(cast(PostgresSession, session))
+
+    def swapping(self, name: str) -> Swaps:
+        return ClusterSwap(self._rds, self._address, self._cluster, self._beside(name), name)
 
     def _restore_cluster(self, snapshot: Snapshot, beside: str, name: str) -> None:
         original = self._original()
@@ -182,33 +176,33 @@ class ClusterSnapshots:
             "DBClusterParameterGroupName": original["DBClusterParameterGroup"],
             "EnableIAMDatabaseAuthentication": bool(original.get("IAMDatabaseAuthenticationEnabled")),
             "DeletionProtection": False,
-            "Tags": self._as_tags({**self._tags, COPY: name, "seedbed-source": snapshot.id}),
+            "Tags": as_tags({**self._rds.tags, COPY: name, "seedbed-source": snapshot.id}),
         }
         if scaling := original.get("ServerlessV2ScalingConfiguration"):
             asked["ServerlessV2ScalingConfiguration"] = scaling
-        self._asked_again("RestoreDBClusterFromSnapshot", **asked)
+        self._rds.asked_again("RestoreDBClusterFromSnapshot", **asked)
 
     def _create_instance(self, beside: str, name: str) -> None:
-        self._asked_again(
+        self._rds.asked_again(
             "CreateDBInstance",
             DBInstanceIdentifier=beside,
             DBClusterIdentifier=beside,
             DBInstanceClass=self._writer()["DBInstanceClass"],
             Engine=ENGINE,
             PubliclyAccessible=False,
-            Tags=self._as_tags({**self._tags, COPY: name}),
+            Tags=as_tags({**self._rds.tags, COPY: name}),
         )
 
     def _writer(self) -> Mapping[str, Any]:
         members = self._original()["DBClusterMembers"]
         writer = next(each["DBInstanceIdentifier"] for each in members if each["IsClusterWriter"])
-        found = self._described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=writer)
+        found = self._rds.described("DescribeDBInstances", "DBInstances", DBInstanceIdentifier=writer)
         if found is None:
             raise NotNow(f"the writer of {self._cluster} is being replaced", because=f"{writer} is gone")
         return found
 
     def _original(self) -> Mapping[str, Any]:
-        found = self._described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=self._cluster)
+        found = self._rds.described("DescribeDBClusters", "DBClusters", DBClusterIdentifier=self._cluster)
         if found is None:
             raise Refused(
                 f"there is no cluster {self._cluster} in {where(self._cloud)}",
@@ -227,7 +221,7 @@ class ClusterSnapshots:
             )
 
     def _taken(self, name: str) -> Mapping[str, Any] | None:
-        return self._described(
+        return self._rds.described(
             "DescribeDBClusterSnapshots", "DBClusterSnapshots", DBClusterSnapshotIdentifier=name
         )
 
@@ -265,79 +259,3 @@ class ClusterSnapshots:
             return full
         end = f"-{sha256(full.encode()).hexdigest()[:8]}-{name}"
         return full[: LONGEST - len(end)].rstrip("-") + end
-
-    # Whose it is
-
-    def _is_ours(self, told: Mapping[str, Any]) -> bool:
-        return self._tags.items() <= self._tags_of(told).items()
-
-    def _require_ours(self, told: Mapping[str, Any], name: str, *, copy: str = "", source: str = "") -> None:
-        """Raise Refused for what has our name and not our tags: nothing else is ever changed or taken for ours."""
-        wanted = {
-            **self._tags,
-            **({COPY: copy} if copy else {}),
-            **({"seedbed-source": source} if source else {}),
-        }
-        if not wanted.items() <= self._tags_of(told).items():
-            raise Refused(
-                f"{name} is there, and is not what seedbed made",
-                because=f"it does not have the tags {', '.join(f'{key}={wanted[key]}' for key in sorted(wanted))}",
-                try_="look what it is; delete or rename it, if it is no longer needed",
-            )
-
-    @staticmethod
-    def _tags_of(told: Mapping[str, Any]) -> dict[str, str]:
-        return {each["Key"]: each.get("Value", "") for each in told.get("TagList") or ()}
-
-    @staticmethod
-    def _as_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-        return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-    # Asking
-
-    def _described(self, operation: str, many: str, **asked: Any) -> Mapping[str, Any] | None:
-        """Return the one thing of a name, None where there is none."""
-        try:
-            answer = self._ask(operation, **asked)
-        except Missing:
-            return None
-        found: Sequence[Mapping[str, Any]] = answer[many]
-        return found[0] if found else None
-
-    def _pages(self, operation: str, many: str, **asked: Any) -> Iterator[Mapping[str, Any]]:
-        marker: dict[str, str] = {}
-        while True:
-            answer = self._ask(operation, **asked, **marker)
-            yield from answer[many]
-            if not answer.get("Marker"):
-                return
-            marker = {"Marker": answer["Marker"]}
-
-    def _asked_again(self, operation: str, **asked: Any) -> None:
-        """Ask for something that may be under way, or wait for something else: the next look tells."""
-        try:
-            self._ask(operation, **asked)
-        except (Existing, Missing, NotNow):
-            return
-
-    def _ask(self, operation: str, **asked: Any) -> dict[str, Any]:
-        def named(code: str, said: str) -> SeedbedError | None:
-            return _error(operation, code, said, where(self._cloud))
-
-        return ask(self._cloud, "rds", operation, named=named, **asked)
-
-
-def _error(operation: str, code: str, said: str, place: str) -> SeedbedError | None:
-    what, because = f"RDS refused {operation} in {place}", f"{code}: {said}"
-    plain = code.removesuffix("Fault")
-    if plain.endswith("NotFound") and plain.startswith(("DBCluster", "DBInstance")) and "Group" not in plain:
-        return Missing(what, because=because)
-    if plain.endswith("AlreadyExists"):
-        return Existing(what, because=because)
-    if plain.startswith("Invalid") and plain.endswith("State"):
-        return NotNow(what, because=because)
-    if "Quota" in plain:
-        return Refused(
-            what, because=because, try_="delete what is no longer needed, or have the quota raised"
-        )
-    return StepFailed(what, because=because, try_="see what AWS says there")

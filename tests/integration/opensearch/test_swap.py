@@ -1,0 +1,123 @@
+"""Aliases move to a copy, and back: by one request behind the fence, whose answer may be lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seedbed.engines.opensearch.store import fences
+from seedbed.engines.opensearch.wire.client import Client
+from seedbed.errors import Refused
+from seedbed.project import snapshots, swaps
+from tests.support.opensearch.snapshot_site import DOCUMENTS, Site
+from tests.support.servers import Settings
+
+
+@pytest.fixture
+def site(tmp_path: Path, opensearch_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    if opensearch_settings.get("prefix"):
+        pytest.skip("a part of a domain that others share has no snapshots of its own")
+    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.2)
+    made = Site(tmp_path, opensearch_settings)
+    made.register()
+    with closing(made.client):
+        try:
+            yield made
+        finally:
+            made.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{made.platform}-staging-ai-r12")
+            made.forget()
+
+
+def exchanged(site: Site, *, back: bool = False) -> Any:
+    with swaps.swapping(site.snapshots, site.project.targets, site.database, 12, stop=site.stop) as found:
+        planned = found.look(back=back)
+        swaps.require_good(planned)
+        return planned, found.carry_out(planned, disconnect=False)
+
+
+def aliases(site: Site) -> dict[str, list[str]]:
+    found = site.client.call("GET", "/_alias")
+    named = {
+        name: sorted(each for each in body["aliases"] if not each.startswith("migrations_history"))
+        for name, body in found.items()
+        if not name.startswith(".")
+    }
+    return {name: each for name, each in named.items() if each}
+
+
+@pytest.mark.slow
+def test_an_alias_moves_to_the_copy_and_back_and_what_has_the_place_is_no_copy(site: Site) -> None:
+    site.take()
+    site.client.call("PUT", "/notes-1/_doc/n0", {"text": "since", "by": "ben"}, params={"refresh": True})
+    site.client.call("PUT", "/notes-1/_doc/n99", {"text": "since", "by": "ben"}, params={"refresh": True})
+    site.snapshots.restore(site.database, 12)
+    before = aliases(site)
+    (planned, done) = exchanged(site)
+    assert planned.lost[0].startswith("all that was written since ")
+    assert "notes-1: 21 rows, and 20 rows in the copy" in planned.lost
+    assert any(each.startswith("the index lessons stays as it is") for each in planned.lost)
+    assert done.kept == "indexes with aliases r12.ai.*-before"
+    assert site.documents("notes") == DOCUMENTS
+    assert aliases(site) == {
+        "notes-1": ["r12.ai.notes-before"],
+        "r12.ai.notes-1": ["notes", "r12.ai.notes"],
+    }
+    assert exchanged(site)[0].is_over
+
+    with pytest.raises(Refused, match="has the place of ai/opensearch"):
+        site.snapshots.drop(site.database, "r12")
+    (later,) = site.snapshots.take([site.database], 13)  # of what applications write to
+    assert "r12.ai.notes-1" in later.snapshot.parts
+    site.apply()  # under the lease of a later run
+
+    exchanged(site, back=True)
+    assert aliases(site) == before
+    assert len(site.documents("notes")) == 21
+    assert exchanged(site, back=True)[0].is_over
+    site.snapshots.drop(site.database, "r12")
+    assert site.names() == ["lessons", "migrations_history", "notes-1"]
+    site.snapshots.delete([site.database], release=13)
+
+
+@pytest.mark.parametrize("outcome", ["done", "not done"])
+def test_a_swap_whose_answer_is_lost_is_settled_by_the_fence(
+    site: Site, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends with its request on the way: whoever comes next finds out whether it took effect."""
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    real = fences.change
+
+    class Killed(BaseException):
+        pass
+
+    def change(client: Client, actions: Any) -> None:
+        if any("notes" in json.dumps(each) for each in actions):
+            if outcome == "done":
+                real(client, actions)
+            raise Killed
+        real(client, actions)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fences, "change", change)
+        with pytest.raises(Killed):
+            exchanged(site)
+    assert ("r12.ai.notes-1" in site.client.call("GET", "/_alias/notes")) is (outcome == "done")
+    exchanged(site)
+    assert [*site.client.call("GET", "/_alias/notes")] == ["r12.ai.notes-1"]
+    exchanged(site, back=True)
+
+
+def test_what_has_no_alias_takes_no_place(site: Site) -> None:
+    manifest = site.root / "seedbed.toml"
+    manifest.write_text(manifest.read_text().partition("[[expectations]]")[0])
+    site.client.call("POST", "/_aliases", {"actions": [{"remove": {"index": "notes-1", "alias": "notes"}}]})
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    with pytest.raises(Refused, match="no alias of ai/opensearch can move"):
+        exchanged(site)

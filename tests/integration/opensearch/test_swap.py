@@ -72,6 +72,7 @@ def test_an_alias_moves_to_the_copy_and_back_and_what_has_the_place_is_no_copy(s
     with pytest.raises(Refused, match="has the place of ai/opensearch"):
         site.snapshots.drop(site.database, "r12")
     (later,) = site.snapshots.take([site.database], 13)  # of what applications write to
+    assert later.snapshot is not None
     assert "r12.ai.notes-1" in later.snapshot.parts
     site.apply()  # under the lease of a later run
 

@@ -16,8 +16,8 @@ import pytest
 
 from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres import snapshots as dispatch
+from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.snapshots import clusters, door
 from seedbed.engines.postgres.snapshots.rds import Rds
 from seedbed.errors import Busy, ExitCode, Refused, StepFailed

@@ -217,7 +217,7 @@ def swap(
     from seedbed.documents.snapshot import SwapDocument
     from seedbed.project import swaps
     from seedbed.project.protection import require_unreviewed
-    from seedbed.report.text.snapshots import planned_swap, swap_text
+    from seedbed.report.text.snapshots import swap_text
 
     database = _the_only(context.databases(services, engines))
     if not dry_run:
@@ -227,19 +227,22 @@ def swap(
         swaps.swapping(snapshots, context.project.targets, database, release, stop=stop) as swapping,
     ):
         found = swapping.look(back=back)
-        document = SwapDocument.of(env, found, context.command, dry_run=dry_run)
-        if not dry_run and not found.is_over:
-            swaps.require_good(found)
-            context.out.log(planned_swap(document))
-            if not yes:
-                _ask(context, env, found)
         if not dry_run:
-            document = SwapDocument.of(env, swapping.carry_out(found, disconnect=disconnect), context.command)
-    context.show(document, swap_text)
+            if not found.is_over:
+                swaps.require_good(found)
+                _confirm(context, env, found, yes=yes)
+            found = swapping.carry_out(found, disconnect=disconnect)
+    context.show(SwapDocument.of(env, found, context.command, dry_run=dry_run), swap_text)
 
 
-def _ask(context: CommandContext, env: str, found: Swap) -> None:
-    """Ask for the environment's name, once what is lost is said. Raises Refused where nobody can be asked."""
+def _confirm(context: CommandContext, env: str, found: Swap, *, yes: bool) -> None:
+    """Say what is lost, and ask for the environment's name. Raises Refused where there is no terminal to ask at."""
+    from seedbed.documents.snapshot import SwapDocument
+    from seedbed.report.text.snapshots import planned_swap
+
+    context.out.log(planned_swap(SwapDocument.of(env, found, context.command)))
+    if yes:
+        return
     if not context.can_ask:
         raise Refused(
             f"the swap loses data of {found.database}",

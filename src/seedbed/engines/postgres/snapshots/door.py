@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.wire.connection import open_connection
 from seedbed.engines.postgres.wire.messages import asking, run, translate_errors
-from seedbed.errors import Busy, Hint, call
+from seedbed.errors import Busy
 from seedbed.support.phrases import listed
 
 Ask = Callable[[str], Sequence[Sequence[object]]]
@@ -127,7 +127,7 @@ def _require_nobody(address: Address, there: Sequence[str]) -> None:
         raise Busy(
             f"{address} is in use",
             because=f"what they write from now on would be lost: {listed(there, separator='; ')}",
-            try_=Hint("stop what writes, or cut it off: ", call("snapshot swap", "--disconnect")),
+            try_="stop what writes, or cut it off with --disconnect",
         )
 
 

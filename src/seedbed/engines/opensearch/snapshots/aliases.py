@@ -1,7 +1,7 @@
 """Aliases move to the indexes of a copy, and back again: each time one request, all of them or none.
 
 The request goes behind the lease's fence, together with a line of the audit. What an alias led to before is kept by
-another one, `r12.ai.notes-before`, that the same request adds: so what to go back to is where the aliases themselves are.
+another one, `r12.ai.notes-before`, that the same request adds: what to go back to is where the aliases themselves are.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ def require_good(planned: Swap) -> None:
     """Raise Refused where a check says that the copy is not what it should be."""
     if bad := [each.text for each in planned.checks if not each.is_good]:
         raise Refused(
-            f"the copy {planned.name} does not take the place of {planned.database}",
+            f"the copy {planned.name} cannot have the place of {planned.database}",
             because="; ".join(bad),
             try_="copy back what is missing: docs/how-to/restore-a-snapshot.md",
         )

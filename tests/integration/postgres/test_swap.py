@@ -157,7 +157,7 @@ def test_a_session_that_comes_between_look_and_rename_cannot_write(
 def test_a_copy_that_is_not_the_database_s_takes_no_place(site: Site) -> None:
     port = str(site.rds.clusters[COPY]["port"])
     site.sql("UPDATE seedbed.migrations_history SET checksum = 'other'", port)
-    with pytest.raises(Refused, match="does not take the place"):
+    with pytest.raises(Refused, match="cannot have the place"):
         swap(site)
     site.snapshots.drop(site.database, "r12")
     with pytest.raises(Refused, match="has no copy r12"):

@@ -57,7 +57,7 @@ class Swapping:
     def carry_out(self, planned: Swap, *, disconnect: bool) -> Swap:
         """Carry out what `look` returned, and return how it ended.
 
-        Raises Busy where somebody else is connected, and `disconnect` is not said; what fails once something is
+        Raises Busy where others are connected, and `disconnect` is not said; what fails once something is
         renamed has the exit code that says so. Raises Interrupted: the same call goes on.
         """
         if planned.is_over:

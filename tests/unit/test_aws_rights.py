@@ -55,6 +55,8 @@ def may(kind: str, asked: Asked, names: rights.Names = NAMES) -> bool:
         (Asked("s3:GetObject", NAMES.object("runs/dev-a/1/plan.json")), "run release dev"),
         (Asked("s3:PutObject", NAMES.object("runs/dev-a/1/plan.json")), "run release dev"),
         (Asked("s3:PutObject", "arn:aws:s3:::other/runs/1"), ""),
+        (Asked("ecs:DescribeTaskDefinition", "*"), "release"),
+        (Asked("cloudwatch:GetMetricData", "*"), ""),  # the task asks
         (Asked("s3:DeleteObjectVersion", NAMES.object("runs/1")), "deploy release dev"),
         (RECORD, "run release dev"),
         (RELEASE, "release"),

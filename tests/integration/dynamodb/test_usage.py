@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from seedbed.aws import metrics, rights
+from seedbed.aws.faults import Denied
+from seedbed.aws.metrics import Metric
 from seedbed.engines.dynamodb import engine
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.schema.shape import HISTORY, HISTORY_TABLE
 from seedbed.engines.dynamodb.session import DynamoSession
 from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.model.platform import Database
+from seedbed.model.secret import Secret
 from seedbed.model.usage import Removed, Usage
 from seedbed.planning.usage import Use, judged
-from tests.support.aws_proxy import Call, Proxy, proxy
+from tests.support.aws_proxy import Call, Policies, Proxy, proxy
 from tests.support.aws_proxy.http import Response
 from tests.support.dynamodb.metrics import CloudWatch
 from tests.support.dynamodb.tables import COURSES, Stage, indexed, migration, opened
@@ -135,6 +139,23 @@ def test_without_the_right_to_ask_it_is_unknown_and_says_which(courses: Courses)
         use = courses.judge(before, courses.look())
     assert use.verdict == "unknown"
     assert "cloudwatch:GetMetricData" in use.text
+
+
+def test_the_task_may_ask_where_a_contract_waits_and_not_elsewhere(courses: Courses) -> None:
+    cloud = courses.here.database.cloud
+    judge = courses.aws.add(Policies(account=cloud.account, region=cloud.region))
+    names = rights.Names("edtech", "dev-test", "aws", cloud.account, cloud.region, "records", "files")
+    for kind in (rights.SNAPSHOT, rights.WORK):
+        judge.caller(kind, names)
+    own = Metric(
+        "AWS/DynamoDB",
+        "ConsumedReadCapacityUnits",
+        (("TableName", courses.here.database.physical(HISTORY)),),
+    )
+    told = metrics.told(replace(cloud, session_token=Secret(rights.SNAPSHOT)), [own], span=7200, period=300)
+    assert (len(told.periods[own]), told.untold) == (1, {})
+    with pytest.raises(Denied):
+        metrics.told(replace(cloud, session_token=Secret(rights.WORK)), [own], span=7200, period=300)
 
 
 def test_one_call_too_many_is_made_again_and_an_answer_in_pages_is_read_whole(courses: Courses) -> None:

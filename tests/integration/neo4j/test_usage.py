@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import PurePath
 
+import neo4j
 import pytest
 
 from seedbed.engines.neo4j import engine
@@ -149,6 +150,17 @@ def test_what_statements_name_is_told_with_its_time(tutors: Tutors) -> None:
     assert tutors.judge(LEVEL, whole).verdict == "unknown"
     assert tutors.judge(OLD, "MATCH (o:Old) RETURN count(*)").verdict == "some"
     assert tutors.judge(OLD, "MATCH (o:Skill) RETURN count(*)").verdict == "none"
+
+
+def test_a_statement_that_has_not_ended_is_a_reader(tutors: Tutors) -> None:
+    with (
+        neo4j.GraphDatabase.driver(tutors.here.settings["uri"], auth=None) as driver,
+        driver.session(fetch_size=1) as session,
+        session.begin_transaction() as transaction,
+    ):
+        transaction.run("MATCH (:Tutor)-[r:TEACHES]->(:Skill) RETURN r.level").peek()
+        use = tutors.judge(LEVEL)
+    assert use == Use("some", "property TEACHES.level: 1 statement that runs now names it")
 
 
 def test_statements_that_were_given_up_or_are_not_collected_hide_uses(tutors: Tutors) -> None:

@@ -22,6 +22,7 @@ _SELECT = re.compile(
     r'\bSELECT\b.*?\bFROM\s+"?(?P<table>[\w.-]+?)"?(?:\."(?P<index>[^"]+)")?(?:\s|$)',
     re.IGNORECASE | re.DOTALL,
 )
+_NAMES = {"monitoring": "cloudwatch"}  # in policies, of services that are called otherwise in signatures
 _ON_BUCKET = ("ListBucket", "ListBucketVersions", "ListBucketMultipartUploads")
 _TO_TASKS = {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
 
@@ -70,7 +71,7 @@ class Place:
             resource = self._arn(
                 "logs", f"log-group:{told.get('logGroupName')}:log-stream:{told.get('logStreamName')}"
             )
-        yield Asked(f"{call.service}:{call.operation}", str(resource))
+        yield Asked(f"{_NAMES.get(call.service, call.service)}:{call.operation}", str(resource))
 
     def asked_of_missing(self, call: Call) -> Iterator[Asked]:
         """Yield what is needed to be told that what was asked for is not there: S3 calls it forbidden otherwise."""

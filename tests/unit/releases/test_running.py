@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,99 +9,29 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.aws import services as ecs
-from seedbed.aws.faults import Denied
 from seedbed.model.environment import Environment
 from seedbed.model.release import READER
 from seedbed.model.release_rules import NewCode, ReleaseRules
 from seedbed.project.releasing.running import judged, old_code
+from tests.support.ecs import TAGS, Cluster
 
 if TYPE_CHECKING:
     from seedbed.project.releasing.unpacked import Unpacked
 
 NEW, OLD, BESIDE = (f"sha256:{each}" for each in ("new", "old", "beside"))
-TAGS = {"platform": "shop", "environment": "prod"}
 PROD = Environment("prod", account="1" * 12, region="eu-central-1")
 
 
-def tagged(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in tags.items()]
-
-
-class Cluster:
-    """ECS with one cluster, as its API reference has it: a hundred tasks in a list, and in a description."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.services: dict[str, dict[str, Any]] = {}
-        self.tasks: list[dict[str, Any]] = []
-        self.definitions: dict[str, list[str]] = {}
-        self.denied = ""
-        monkeypatch.setattr(ecs, "ask", self.ask)
-
-    def service(self, name: str, *images: str, status: str = "ACTIVE", **tags: str) -> None:
-        self.services[name] = {
-            "serviceName": name,
-            "status": status,
-            "taskDefinition": f"arn:{name}",
-            "tags": tagged({**TAGS, **tags}),
-        }
-        self.definitions[f"arn:{name}"] = list(images)
-
-    def task(
-        self, group: str, *digests: str, last: str = "RUNNING", desired: str = "RUNNING", **tags: str
-    ) -> None:
-        self.tasks.append(
-            {
-                "taskArn": f"task-{len(self.tasks)}",
-                "group": group,
-                "lastStatus": last,
-                "desiredStatus": desired,
-                "taskDefinitionArn": f"arn:aws:ecs:x:1:task-definition/{group.partition(':')[2]}:7",
-                "containers": [
-                    {"image": "repo:tag", **({"imageDigest": each} if each else {})} for each in digests
-                ],
-                "tags": tagged(tags),
-            }
-        )
-
-    def ask(self, _cloud: Any, _service: str, operation: str, **asked: Any) -> Mapping[str, Any]:
-        if operation == self.denied:
-            raise Denied(f"the role may not do ecs:{operation}", because="AccessDeniedException")
-        answers: dict[str, Callable[[], Mapping[str, Any]]] = {
-            "ListClusters": lambda: {"clusterArns": ["one"]},
-            "ListServices": lambda: {"serviceArns": list(self.services)},
-            "DescribeServices": lambda: {"services": [self.services[each] for each in asked["services"]]},
-            "ListTasks": lambda: self._listed(asked),
-            "DescribeTasks": lambda: self._described(asked["tasks"], asked.get("include", ())),
-            "DescribeTaskDefinition": lambda: {
-                "taskDefinition": {
-                    "containerDefinitions": [
-                        {"image": each} for each in self.definitions[asked["taskDefinition"]]
-                    ]
-                }
-            },
-        }
-        return answers[operation]()
-
-    def _listed(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        wanted = asked.get("desiredStatus", "RUNNING")
-        arns = [each["taskArn"] for each in self.tasks if each["desiredStatus"] == wanted]
-        first = int(asked.get("nextToken", 0))
-        more = {"nextToken": str(first + 100)} if first + 100 < len(arns) else {}
-        return {"taskArns": arns[first : first + 100], **more}
-
-    def _described(self, arns: Sequence[str], include: Sequence[str]) -> Mapping[str, Any]:
-        assert len(arns) <= 100, "ECS describes a hundred tasks in one call"
-        found = [each for each in self.tasks if each["taskArn"] in arns]
-        return {"tasks": found if "TAGS" in include else [{**each, "tags": []} for each in found]}
-
-    def said(self) -> tuple[str, str]:
-        found = judged(ecs.running(cast("Any", None), TAGS), {NEW}, 5.0)
-        return found.verdict, found.text
+def said(cluster: Cluster) -> tuple[str, str]:
+    found = judged(ecs.running(cast("Any", None), cluster.tags), {NEW}, 5.0)
+    return found.verdict, found.text
 
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    return Cluster(monkeypatch)
+    made = Cluster()
+    monkeypatch.setattr(ecs, "ask", made.ask)
+    return made
 
 
 def test_tasks_with_images_of_the_release_are_no_old_readers(cluster: Cluster) -> None:
@@ -114,7 +43,7 @@ def test_tasks_with_images_of_the_release_are_no_old_readers(cluster: Cluster) -
     cluster.task("family:seedbed", OLD, **TAGS, **{"managed-by": "seedbed"})
     cluster.service("Neo4j", **{"managed-by": "seedbed"})
     cluster.task("service:Neo4j", OLD)
-    assert cluster.said() == ("good", "ECS: 1 task with images of the release, and no others")
+    assert said(cluster) == ("good", "ECS: 1 task with images of the release, and no others")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +59,8 @@ def test_a_task_reads_until_it_is_stopped(cluster: Cluster, last: str, desired: 
     cluster.service("api")
     cluster.task("service:api", NEW)
     cluster.task("service:api", OLD, BESIDE, last=last, desired=desired)
-    assert cluster.said()[0] == verdict
-    assert verdict == "good" or cluster.said()[1] == "ECS: api has 1 task with other images"
+    assert said(cluster)[0] == verdict
+    assert verdict == "good" or said(cluster)[1] == "ECS: api has 1 task with other images"
 
 
 def test_one_old_task_among_hundreds_is_found(cluster: Cluster) -> None:
@@ -139,32 +68,32 @@ def test_one_old_task_among_hundreds_is_found(cluster: Cluster) -> None:
     for _ in range(250):
         cluster.task("service:api", NEW)
     cluster.task("service:api", OLD)
-    assert cluster.said() == ("bad", "ECS: api has 1 task with other images")
+    assert said(cluster) == ("bad", "ECS: api has 1 task with other images")
 
 
 def test_a_task_that_stands_alone_is_known_by_its_own_tags(cluster: Cluster) -> None:
     cluster.task("family:report", OLD, **TAGS)
-    assert cluster.said() == ("bad", "ECS: task report:7 has 1 task with other images")
+    assert said(cluster) == ("bad", "ECS: task report:7 has 1 task with other images")
 
 
 def test_a_service_without_tasks_is_judged_by_what_it_would_start(cluster: Cluster) -> None:
     cluster.service("api", f"repo@{NEW}")
-    assert cluster.said()[0] == "good"
+    assert said(cluster)[0] == "good"
     cluster.service("night", f"repo@{OLD}")
-    assert cluster.said() == ("bad", "ECS: night has no task, and would start other images")
+    assert said(cluster) == ("bad", "ECS: night has no task, and would start other images")
     cluster.service("night", "repo:latest")
-    assert cluster.said() == (
+    assert said(cluster) == (
         "unknown",
         "ECS: night has no task, and would start an image whose digest is not told",
     )
     cluster.service("night", f"repo@{OLD}", status="DRAINING")
-    assert cluster.said()[0] == "good"
+    assert said(cluster)[0] == "good"
 
 
 def test_a_task_whose_image_is_not_pulled_yet_is_not_known(cluster: Cluster) -> None:
     cluster.service("api")
     cluster.task("service:api", "", BESIDE)
-    assert cluster.said() == ("unknown", "ECS: api has 1 task with an image whose digest is not told")
+    assert said(cluster) == ("unknown", "ECS: api has 1 task with an image whose digest is not told")
 
 
 def unpacked(environment: Environment = PROD, wait: Literal["", "ecs"] = "") -> Unpacked:

@@ -16,6 +16,7 @@ from seedbed.engines.neo4j.rules.mentions import Verdict, mentions_label, mentio
 from seedbed.engines.neo4j.wire import queries
 from seedbed.engines.neo4j.wire.errors import CypherError
 from seedbed.model.usage import Counter, Removed, Times, Usage
+from seedbed.support.phrases import count
 
 if TYPE_CHECKING:
     from seedbed.engines.neo4j.graph import GraphTarget
@@ -26,14 +27,19 @@ _CLUSTER = "each member of the cluster counts for itself"
 _ENFORCES = "who relies on what it enforces is not counted"
 _NOT_THERE = "it is not there"
 _UNCOUNTED = "nothing counts who uses that"
+_NAMES = {False: "names", True: "name"}
 
 
 class _Statements(Struct, frozen=True):
-    """What the collector kept: each text, with the times at which it began. `since`: as far as it reaches back."""
+    """What the collector kept: each text, with the times at which it began. `since`: as far as it reaches back.
+
+    `running`: the texts of what has not ended yet.
+    """
 
     texts: Mapping[str, Sequence[float]]
     since: float
     blind: str = ""
+    running: Sequence[str] = ()
 
 
 def usage(graph: GraphTarget, removed: Sequence[Removed]) -> Usage:
@@ -91,7 +97,13 @@ class _Look(Struct, frozen=True):
         uses, unclear = (tuple(sorted(found[each])[-_MOST:]) for each in ("yes", "unclear"))
         told = Times(self.at, kept.since, self.at, uses, unclear)
         # How many there are falls as the collector gives some up: it is no sum, and only the times count.
-        return Counter(removed, 0, 0, self.started, self.blind or kept.blind, times=told)
+        now = sum(1 for text in kept.running if _mentioned(text, removed) == "yes")
+        said = (
+            f"{count(now, 'statement')} that {'runs' if now == 1 else 'run'} now {_NAMES[now > 1]} it"
+            if now
+            else ""
+        )
+        return Counter(removed, 0, 0, self.started, self.blind or kept.blind, said, told)
 
 
 def _mentioned(text: str, removed: Removed) -> Verdict:
@@ -125,7 +137,8 @@ def _statements(graph: GraphTarget) -> _Statements:
     marks = texts.pop(queries.text("usage_mark"), [])
     if not marks:
         return _Statements({}, 0.0, "the collector of statements does not tell ours")
-    return _Statements(texts, min(marks))
+    running = graph.read(queries.text("usage_running"), {"database": graph.address.database})
+    return _Statements(texts, min(marks), running=[str(row["query"]) for row in running])
 
 
 def _started(graph: GraphTarget) -> tuple[str, str]:

@@ -229,6 +229,9 @@ CALL db.stats.status() YIELD section, status WHERE section = 'QUERIES' RETURN st
 CALL db.stats.retrieve('QUERIES', {maxInvocations: 10000}) YIELD data
 RETURN data.query AS query, [each IN data.invocations | each.startTimestampMillis] AS times;
 
+// usage_running: what is being run now, which is collected once it has ended
+SHOW TRANSACTIONS YIELD database, currentQuery WHERE database = $database RETURN currentQuery AS query;
+
 // usage_servers: where the database is, and since when
 SHOW DATABASES YIELD name, serverID, lastStartTime WHERE name = $database
 RETURN serverID AS server, toString(lastStartTime) AS started;

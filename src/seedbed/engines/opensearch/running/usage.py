@@ -93,7 +93,7 @@ def _counted(client: Client, removed: Removed, name: str) -> Counter:
     except RequestFailed as error:
         if error.is_missing:
             return Counter(removed, blind="it is not there")
-        if error.status in {400, 403}:  # a closed one; a login without indices:monitor
+        if error.status in {400, 401, 403, 405}:  # a closed one; what a login may not, or a domain does not know
             return Counter(removed, blind=f"the cluster does not tell how often it is used: {error.because}")
         raise
     copies = [

@@ -93,7 +93,12 @@ def _counted(client: Client, removed: Removed, name: str) -> Counter:
     except RequestFailed as error:
         if error.is_missing:
             return Counter(removed, blind="it is not there")
-        if error.status in {400, 401, 403, 405}:  # a closed one; what a login may not, or a domain does not know
+        if error.status in {
+            400,
+            401,
+            403,
+            405,
+        }:  # a closed one; what a login may not, or a domain does not know
             return Counter(removed, blind=f"the cluster does not tell how often it is used: {error.because}")
         raise
     copies = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import neo4j
 import pytest
@@ -14,6 +14,7 @@ from seedbed.engines.neo4j.files.statements import body_of
 from seedbed.engines.neo4j.options import Options
 from seedbed.engines.neo4j.rules.elements import elements
 from seedbed.engines.neo4j.rules.mentions import mentions_label, mentions_property
+from seedbed.engines.neo4j.sandbox import embedded
 from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.usage import Usage
@@ -179,6 +180,28 @@ def test_what_nothing_counts_is_unknown(tutors: Tutors) -> None:
     assert "nothing counts who uses that" in tutors.judge("MATCH (s:Skill) DETACH DELETE s").text
     assert "what it enforces" in tutors.judge("DROP CONSTRAINT skill_id").text
     assert "it is not there" in tutors.judge("DROP INDEX nothing").text
+
+
+@pytest.mark.soak
+@pytest.mark.slow(120)
+def test_a_server_that_was_started_anew_counts_anew(tmp_path: Path) -> None:
+    used = "MATCH (s:Skill {name: '7'}) USING INDEX s:Skill(name) RETURN s.id"
+    tmp_path.chmod(0o700)
+
+    def looked(*statements: str, make: bool = False) -> Usage:
+        with embedded(tmp_path) as servers:
+            here = Graph(servers.settings("tutor-matching/neo4j"), Options(), PurePath("."))
+            tutors = Tutors(here) if make else Tutors.__new__(Tutors)
+            tutors.here = here
+            time.sleep(FLUSHED if make else 0)
+            found = tutors.look(f"{INDEX};\n{LEVEL}")
+            here.do(*statements)
+            return found
+
+    before = looked(used, "MATCH (:Tutor)-[r:TEACHES]->() RETURN r.level", make=True)
+    use = judged([(before, looked())], COMMIT)
+    assert use.verdict == "unknown"
+    assert use.text.count("counting began anew in between") == 2
 
 
 @pytest.mark.soak

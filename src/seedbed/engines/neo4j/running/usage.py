@@ -1,7 +1,8 @@
 """When indexes were read, and which statements named a label or a property, as the server tells.
 
 An index says when it was read last, up to ten seconds late. Of statements, the server's collector keeps the last ones,
-with their times; a statement of our own marks how far back that reaches. Neither outlives a restart.
+with their times; a statement of our own marks how far back that reaches. A process that ends takes along the last
+seconds of the one, and all of the other.
 """
 
 from __future__ import annotations
@@ -142,13 +143,16 @@ def _statements(graph: GraphTarget) -> _Statements:
 
 
 def _started(graph: GraphTarget) -> tuple[str, str]:
-    """Return when the database was started last, and why its counting is not all; both empty where it does not say."""
+    """Return which process counts, and why its counting is not all; what it had not written down goes with it."""
     try:
         rows = graph.read(queries.text("usage_servers"), {"database": graph.address.database})
+        began = graph.read(queries.text("usage_started"), {})
     except CypherError as error:
         if error.is_transient:
             raise
         return "", f"whether it was started anew is not told: {error.message}"
-    if len(rows) != 1:
-        return "", _CLUSTER if rows else "whether it was started anew is not told"
-    return f"{rows[0]['server']} {rows[0]['started']}", ""
+    if len(rows) > 1:
+        return "", _CLUSTER
+    if not rows or len(began) != 1:
+        return "", "whether it was started anew is not told"
+    return f"{rows[0]['server']} {began[0]['started']}", ""

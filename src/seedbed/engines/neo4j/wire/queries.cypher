@@ -232,6 +232,8 @@ RETURN data.query AS query, [each IN data.invocations | each.startTimestampMilli
 // usage_running: what is being run now, which is collected once it has ended
 SHOW TRANSACTIONS YIELD database, currentQuery WHERE database = $database RETURN currentQuery AS query;
 
-// usage_servers: where the database is, and since when
-SHOW DATABASES YIELD name, serverID, lastStartTime WHERE name = $database
-RETURN serverID AS server, toString(lastStartTime) AS started;
+// usage_servers: where the database is
+SHOW DATABASES YIELD name, serverID WHERE name = $database RETURN serverID AS server;
+
+// usage_started: when the server's process began; of a database it is kept when it was started by a command
+CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes RETURN toString(attributes.StartTime.value) AS started;

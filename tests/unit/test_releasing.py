@@ -22,6 +22,7 @@ from seedbed.errors import (
     Refused,
     StalePlan,
     StepFailed,
+    Unreachable,
     UsageError,
     ViolationsFound,
 )
@@ -324,7 +325,7 @@ def test_a_plan_that_names_a_release_is_its_own_in_every_environment(targets: Ta
         released.require_released(targets, Environment("prod"), Request.of(plan()), "apply")
 
 
-def test_a_task_finds_the_records_by_its_own_variables(targets: Targets) -> None:
+def test_a_task_alone_finds_the_records_by_its_own_variables(targets: Targets) -> None:
     environ = {
         "SEEDBED_ENV": "prod",
         "SEEDBED_CONTROL_TABLE": "records",
@@ -333,7 +334,11 @@ def test_a_task_finds_the_records_by_its_own_variables(targets: Targets) -> None
     }
     from seedbed.model.secret import Redactor
 
-    there = Targets(targets.catalog, Redactor(), targets.home, environ)
+    there = Targets(targets.catalog, Redactor(), targets.home, environ, in_task=True)
     found = released.store_of(there, Environment("prod", region="eu-central-1"))
     assert isinstance(found, TableStore)
     assert (found.table.name, found.bucket.name) == ("records", "files")
+    nowhere = {**environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x"}
+    outside = Targets(targets.catalog, Redactor(), targets.home, {**nowhere, "AWS_SECRET_ACCESS_KEY": "x"})
+    with pytest.raises(Unreachable):  # the parameter store is asked
+        released.store_of(outside, Environment("prod", region="eu-central-1"))

@@ -32,10 +32,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 EPHEMERAL = "dev*"  # the names of what may be deleted
 COLLECTED = "collected"  # the id of the items that count, by days, what was collected
 ENVIRONMENTS = "environments"  # the id of the items that all environments of a table are listed by
-RELEASES, APPROVALS = (
-    "releases",
-    "approvals",
-)  # how the keys of what releases refer to begin, and of who approved
+# How the keys of what releases refer to begin, of who approved, and of who opened them.
+RELEASES, APPROVALS, OPENINGS = "releases", "approvals", "openings"
 USER = "${aws:userid}"  # in a policy: the caller, by a name that he does not choose
 _LOOKS = ("DescribeTable", "DescribeTimeToLive")
 # They have no resource of their own. To describe all stacks takes the right to list them, too.
@@ -151,11 +149,11 @@ def _read(names: Names) -> list[Statement]:
 
 
 def _of_releases(names: Names, *more: str) -> list[Statement]:
-    """See the releases, what they refer to, and who approved them; and `more` kinds of objects."""
+    """See the releases, what they refer to, who opened and approved them; and `more` kinds of objects."""
     seen = [f"dynamodb:{each}" for each in ("GetItem", "Query")]
     return [
         _allow(seen, [names.records], _leading([release_item(names.environment)])),
-        _allow(["s3:GetObject"], [names.objects(each) for each in (RELEASES, APPROVALS, *more)]),
+        _allow(["s3:GetObject"], [names.objects(each) for each in (RELEASES, APPROVALS, OPENINGS, *more)]),
     ]
 
 
@@ -327,10 +325,13 @@ def _collect(names: Names) -> list[Statement]:
 
 
 def _release(names: Names) -> list[Statement]:
-    """Write down releases and what they refer to, and approve none."""
+    """Write down releases and what they refer to, open them in one's own name, and approve none."""
     return [
         _allow(["dynamodb:PutItem"], [names.records], _leading([release_item(names.environment)])),
-        _allow(["s3:PutObject"], [names.objects(RELEASES)]),
+        _allow(
+            ["s3:PutObject"],
+            [names.objects(RELEASES), names.object(f"{OPENINGS}/{names.environment}/*/{USER}")],
+        ),
         # Which images services run is looked for in all clusters: an application's may lie anywhere.
         _allow(
             [

@@ -144,7 +144,8 @@ class CommandContext:
         if self._project is None:
             from seedbed.project import Project
 
-            self._project = Project.open(self.directory, redactor=self.redactor)
+            in_task = self.recorder is not None
+            self._project = Project.open(self.directory, redactor=self.redactor, in_task=in_task)
         return self._project
 
     @property

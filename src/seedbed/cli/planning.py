@@ -66,6 +66,14 @@ def request(
     return Request(Phase(through), to, out_of_order, unreviewed=unreviewed), databases
 
 
+def say_unreviewed(context: CommandContext, env: str, unreviewed: bool) -> None:
+    """Say that a protected environment is changed as nobody reviewed it."""
+    if unreviewed and context.catalog.environment(env).protected:
+        context.out.log(
+            f"{env} is protected, and nobody reviewed this: what is written down says so", level=-1
+        )
+
+
 def seed_request(
     context: CommandContext,
     plan: str | None,

@@ -196,6 +196,12 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
     opened_by: Annotated[WhoEntry, says("Who opened it.")]
     soak: Annotated[float, says("Seconds between the new code being everywhere and the contract.")]
     supersedes: Annotated[int, says("The release that it carries on; 0: none.")]
+    looser: Annotated[
+        tuple[str, ...],
+        says(
+            "Where its rules ask for less than those of the release before it, which then wants an approval."
+        ),
+    ]
     ended: Annotated[Moment | None, says("When it ended; null where it is open.")]
     ended_by: Annotated[WhoEntry | None, says("Who ended it.")]
     returning: Annotated[
@@ -220,6 +226,7 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
         approvals: Iterable[tuple[Approval, str]] = (),
         choices: Iterable[Choice] = (),
         opens_at: float = 0.0,
+        looser: Sequence[str] = (),
     ) -> ReleaseDocument:
         """Return `release` as a document. `approvals`: each with why it does not count, empty where it does."""
         return cls(
@@ -238,6 +245,7 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
             opened_by=WhoEntry.of(release.opened_by),
             soak=release.soak,
             supersedes=release.supersedes,
+            looser=tuple(looser),
             ended=_maybe(release.ended),
             ended_by=WhoEntry.of(release.ended_by) if release.ended_by else None,
             returning=_maybe(release.returning),

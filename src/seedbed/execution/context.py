@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from seedbed.engines.base import Lease, Session
 from seedbed.errors import SeedbedError, as_one
 from seedbed.execution.stopping import Stop
@@ -32,6 +34,10 @@ class RunContext:
         self._leases: dict[str, list[Lease]] = {}  # those that a verb took, by target
         self._with_other_logins: set[str] = set()  # targets whose logins changed before their lease was there
         self._lock = threading.Lock()  # workers emit from threads of their own
+
+    def mark(self, how: str) -> None:
+        """Have what this run writes down say how it was called, behind the name of who did."""
+        self.owner = replace(self.owner, who=f"{self.owner.who}, {how}")
 
     def begin(self) -> None:
         """Begin a verb: what an earlier one touched is not told of this one."""

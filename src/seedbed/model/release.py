@@ -106,6 +106,7 @@ class Release(Struct, frozen=True, kw_only=True):
     """A release of one environment, as its record has it now. `revision` counts its changes.
 
     `bundle`: SHA-256 of the bundle; `commit`, `images` (digests by name) and `platform_digest` are what that says.
+    `manifest`: SHA-256 of the bundle's manifest, which says what the release keeps to; in the store, as plans are.
     `soak`: seconds between the new code being everywhere and the contract. `supersedes`: the release that this one
     carries on; 0: none. `ended_by`, `because`: who closed, abandoned or returned it, and why. `returning`: since
     when it is being taken back, 0: it is not; from then on nothing leads forward.
@@ -121,6 +122,7 @@ class Release(Struct, frozen=True, kw_only=True):
     soak: float
     steps: tuple[Step, ...]
     images: Mapping[str, str] = field(default_factory=dict)
+    manifest: str = ""
     state: ReleaseState = "open"
     revision: int = 0
     supersedes: int = 0
@@ -139,13 +141,23 @@ class Release(Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What is approved: the SHA-256 of the bundle, of the plans, and of what surrounds them.
+        """What is approved: the SHA-256 of the bundle, of the plans, of the rules, and of what surrounds them.
 
         It stays the same from the opening to the end, whatever happens in the steps.
         """
         plans = [(each.name, each.plan) for each in self.steps]
         parts = [self.environment, self.number, self.bundle, plans, self.soak, self.supersedes]
+        parts += [self.manifest] if self.manifest else []  # records of before have none
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """That somebody opened a release, as its digest says. `by` and `at` are told by the store's own authority."""
+
+    number: int
+    digest: str
+    by: Identity
+    at: float
 
 
 class Approval(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from seedbed.model.release import (
     Evidence,
     Gate,
     Identity,
+    Opening,
     Release,
     Step,
     StepName,
@@ -34,7 +35,8 @@ _SKEW = 5.0  # seconds between the clocks of a store's parts, of which some tell
 class Facts(Struct, frozen=True, kw_only=True):
     """What is known when a step is to be taken; `now`, and all times, by the clock of the store.
 
-    `rules`: as the release's own bundle has them, which is what was approved. `others`: the other releases of the
+    `rules`: those that are in force for the release. `looser`: in words, where its own ask for less than those of the
+    release before it. `openings`: who opened it, None where that is not asked. `others`: the other releases of the
     environment. `evidence`: what was found out just now, beside what the record keeps. `contracted`: the databases that
     the contract changes. `verify_max_age`: seconds for which a contract takes what `verify` found; 0 for ever.
     """
@@ -43,6 +45,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     rules: ReleaseRules
     caller: Identity
     approvals: Sequence[Approval] = ()
+    openings: Sequence[Opening] | None = None
+    looser: Sequence[str] = ()
     others: Sequence[Release] = ()
     evidence: Sequence[Evidence] = ()
     contracted: Sequence[str] = ()
@@ -55,6 +59,11 @@ def gates(release: Release, name: StepName, facts: Facts) -> tuple[Gate, ...]:
     if step.is_over:
         return ()
     return tuple(_gates(release, step, facts))
+
+
+def consents(release: Release, name: StepName, facts: Facts) -> tuple[Gate, ...]:
+    """Return what of a step no record can say: who opened the release, and who approved the step."""
+    return tuple(_consents(release, release.step(name), facts))
 
 
 def require_open(release: Release, name: StepName, found: Sequence[Gate]) -> None:
@@ -92,8 +101,7 @@ def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
     yield _open(release)
     yield _order(release, step)
     yield _alone(release, facts)
-    if facts.rules.approvals.get(step.name, 0):
-        yield _approved(release, step, facts)
+    yield from _consents(release, step, facts)
     if facts.rules.freezes and _changes_something(step, facts.rules):
         yield _unfrozen(step, facts)
     if step.name is StepName.CODE and is_said(facts.rules):
@@ -103,6 +111,24 @@ def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
     if step.name is StepName.CONTRACT and not step.began:
         # what has begun goes on: what it removed is not read again, nor is a snapshot of half of it any better
         yield from _before_contract(release, facts)
+
+
+def _consents(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
+    if facts.openings is not None and not _opened_by(release, facts):
+        yield Gate(
+            name="opened",
+            is_open=False,
+            kind="policy",
+            because="nobody opened it as its record has it now",
+            try_="look who wrote the record; then open a new release",
+        )
+    if facts.rules.approvals.get(step.name, 0):
+        yield _approved(release, step, facts)
+
+
+def _opened_by(release: Release, facts: Facts) -> list[Identity]:
+    """Return who opened a release as it is, which the record alone does not show."""
+    return [each.by for each in facts.openings or () if each.digest == release.digest]
 
 
 def _before_contract(release: Release, facts: Facts) -> Iterator[Gate]:
@@ -176,6 +202,8 @@ def _approved(release: Release, step: Step, facts: Facts) -> Gate:
     because = f"{len(counted)} of {words}"
     if counted:
         because += f", by {named(counted)}"
+    if facts.looser and step.name is first_to_change(release):
+        because += f"; it asks for less than the release before: {listed(facts.looser, separator='; ')}"
     for reason, those in refused.items():
         because += f"; that of {named(those)} does not count: {reason}"
     return Gate(
@@ -227,11 +255,16 @@ def _refusal(release: Release, approval: Approval, facts: Facts) -> str:
         return "it was made later than now"
     if facts.now - approval.at > facts.rules.approval_max_age:
         return f"it is older than {whole_hours(facts.rules.approval_max_age)}"
-    if same_person(approval.by, release.opened_by):
+    if any(same_person(approval.by, each) for each in (release.opened_by, *_opened_by(release, facts))):
         return _OPENED
     if same_person(approval.by, facts.caller):
         return _CARRIES_OUT
     return ""
+
+
+def first_to_change(release: Release) -> StepName:
+    """Return the first step of a release that changes something: who lets that begin has seen what it brings."""
+    return next(each.name for each in release.steps if each.name in GATED and each.state != "skipped")
 
 
 def _reasons(release: Release, facts: Facts) -> list[Approval]:

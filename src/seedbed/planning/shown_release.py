@@ -19,5 +19,6 @@ def document(release: Release, facts: Facts, command: str) -> ReleaseDocument:
         gates=found if is_open else {},
         approvals=judged(release, facts),
         choices=choices(release, facts, found),
+        looser=facts.looser,
         opens_at=opens_at(found[current.name]) if is_open and current else 0.0,
     )

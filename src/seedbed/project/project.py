@@ -41,16 +41,19 @@ class Project:
         redactor: Redactor | None = None,
         home: Path | None = None,
         running: Mapping[str, Mapping[str, str]] | None = None,
+        in_task: bool = False,
     ) -> None:
         """`home`: where the sandbox keeps its servers (default: `.seedbed/sandbox` of the project).
 
         `running`: connection settings, by id, of databases of the sandbox that somebody else keeps running.
+        `in_task`: this process carries out a run inside the network.
         """
         self.catalog = Catalog(platform)
         self.redactor = redactor or Redactor()
         self.home = home or sandbox_home(platform.root)
         self._environ = os.environ if environ is None else environ
         self._running = running or {}
+        self._in_task = in_task
 
     @classmethod
     def open(cls, start: Path | None = None, **options: Any) -> Project:
@@ -71,7 +74,7 @@ class Project:
     @property
     def targets(self) -> Targets:
         """Turns an environment and databases into targets."""
-        return Targets(self.catalog, self.redactor, self.home, self._environ, self._running)
+        return Targets(self.catalog, self.redactor, self.home, self._environ, self._running, self._in_task)
 
     @contextmanager
     def run(

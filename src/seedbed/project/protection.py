@@ -16,6 +16,7 @@ from seedbed.model.seed import SeedKind
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.support.phrases import listed
 
+UNREVIEWED = "unreviewed"  # behind who did it, in the history and in the audit
 _REVIEWED = "production should run exactly what has been reviewed"
 
 
@@ -108,6 +109,21 @@ def require_plan_of(environment: str, plan: ReviewedPlan) -> None:
             because="a plan is bound to the environment that it was made in",
             try_=f"name that environment: -e {plan.environment}",
             at=Location(plan.path),
+        )
+
+
+def is_unreviewed(environment: Environment, request: Reviewable) -> bool:
+    """Return whether `request` changes a protected environment as nobody reviewed it: what it writes down says so."""
+    return environment.protected and request.unreviewed and request.reviewed is None
+
+
+def require_reason(environment: Environment, because: str) -> None:
+    """Raise Refused where `environment` is protected, and a decision about its history says no reason."""
+    if environment.protected and not because.strip():
+        raise Refused(
+            f"{environment.name} is protected: a decision about its history says why",
+            because="no plan shows it, and its audit is all that is left of it",
+            try_="add the reason: --because TEXT",
         )
 
 

@@ -18,6 +18,7 @@ from seedbed.project.targets import Targets
 
 if TYPE_CHECKING:  # few commands ask for a record
     from seedbed.model.platform import Database
+    from seedbed.model.release import Release, Step
     from seedbed.releases.store import ReleaseStore
 
 # Where a directory keeps the releases, for the commands of a step: they work on the bundle, unpacked elsewhere.
@@ -54,7 +55,8 @@ def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
     from seedbed.releases.table_store import TableStore
 
     environ = targets.environ
-    if environ.get(CONTROL_ENVIRONMENT) == environment.name and environ.get(CONTROL_TABLE):
+    is_own = environ.get(CONTROL_ENVIRONMENT) == environment.name and environ.get(CONTROL_TABLE)
+    if targets.in_task and is_own:  # elsewhere anybody could name a table of his own
         from seedbed.environments import aws
 
         # Its own task, as the worker there reaches them: by its role, of which no variable tells a secret.
@@ -105,7 +107,9 @@ def require_released(targets: Targets, environment: Environment, request: Review
         return
     plan = request.reviewed
     if plan is not None and plan.release:
-        _require_taken(store_of(targets, environment), environment, plan, verb)
+        store = store_of(targets, environment)
+        taken = _require_taken(store, environment, plan, verb)
+        _require_approved(store, *taken, environment, plan)
     else:
         raise Refused(
             f"{environment.name} changes by releases, and {'the plan is of none' if plan else 'there is no plan'}",
@@ -115,8 +119,10 @@ def require_released(targets: Targets, environment: Environment, request: Review
         )
 
 
-def _require_taken(store: ReleaseStore, environment: Environment, plan: ReviewedPlan, verb: str) -> None:
-    """Raise Refused unless the release of `plan` is open, and at the step whose plan this is."""
+def _require_taken(
+    store: ReleaseStore, environment: Environment, plan: ReviewedPlan, verb: str
+) -> tuple[Release, Step]:
+    """Return the release of `plan` and the step whose plan this is. Raises Refused unless that is being taken."""
     from seedbed.model.release import PHASES
 
     release = store.load(plan.release)
@@ -146,5 +152,37 @@ def _require_taken(store: ReleaseStore, environment: Environment, plan: Reviewed
             f"{verb} takes a plan of {what} only while its step is being taken",
             because=at,
             try_=Hint("go on with the release: ", call("release next")),
+            at=Location(plan.path),
+        )
+    return release, next(each for each in of_plan if each.state == "running")
+
+
+def _require_approved(
+    store: ReleaseStore, release: Release, step: Step, environment: Environment, plan: ReviewedPlan
+) -> None:
+    """Raise Refused unless others than who opened and carries it out approved the step, as far as that is asked for.
+
+    Whoever may write the record can write there that the step is taken; what these left, only they themselves can.
+    """
+    from seedbed.model.release import Identity
+    from seedbed.planning.release_gates import Facts, consents
+    from seedbed.project.rules import declared, rules_for
+
+    own = declared(store.get(release.manifest), environment.name) if release.manifest else environment
+    found = rules_for(store, release, own)
+    facts = Facts(
+        now=store.now(),
+        rules=found.rules,
+        looser=found.looser,
+        caller=step.by or Identity("", ""),
+        approvals=store.approvals(release.number),
+        openings=store.openings(release.number),
+    )
+    closed = [each for each in consents(release, step.name, facts) if not each.is_open]
+    if closed:
+        raise Refused(
+            f"{step.name} of release {release.number} of {environment.name} is not approved",
+            because="\n".join(f"{each.name}: {each.because}" for each in closed),
+            try_=next(each.try_ for each in closed),
             at=Location(plan.path),
         )

@@ -25,6 +25,7 @@ class Targets(Struct, frozen=True):
 
     `home`: the directory of the sandbox's servers. `environ`: the variables that connection settings are read from.
     `running`: connection settings, by id, of databases of the sandbox whose servers run already; empty: none does.
+    `in_task`: a run is carried out inside the network, and the variables are those of its task's definition.
     """
 
     catalog: Catalog
@@ -32,6 +33,7 @@ class Targets(Struct, frozen=True):
     home: Path
     environ: Mapping[str, str]
     running: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    in_task: bool = False
 
     @contextmanager
     def open(

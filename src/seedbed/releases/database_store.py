@@ -12,17 +12,20 @@ from msgspec.structs import replace
 
 from seedbed.engines.records import Record, Records
 from seedbed.errors import Unreachable
-from seedbed.model.release import Approval, Identity, Release
+from seedbed.model.release import Approval, Identity, Opening, Release
 from seedbed.releases.records import (
     LARGEST_APPROVAL,
     approval_of,
     digest_of,
     encoded,
     is_step,
+    opening,
+    opening_of,
     release_of,
     require_same,
 )
 
+_OPENING = "opening"  # in the place of a step: that who left it opened the release
 _TRIES = 3  # of a write whose answer is lost
 
 
@@ -51,6 +54,8 @@ class DatabaseStore:
         return release_of(found.data, self.environment, number, f"{self._place}, release {number}")
 
     def create(self, release: Release) -> bool:
+        who = self.caller(release.opened_by.note)
+        self._records.leave(release.number, _OPENING, encoded(opening(release, who)))
         return self._write(release)
 
     def replace(self, release: Release) -> bool:
@@ -76,6 +81,14 @@ class DatabaseStore:
             if is_step(each.step) and len(each.data) <= LARGEST_APPROVAL
         ]
         return [replace(each, by=replace(each.by, arn=each.by.user_id)) for each in found if each]
+
+    def openings(self, number: int) -> Sequence[Opening]:
+        found = [
+            opening_of(each.data, number, each.user, each.at)
+            for each in self._records.left(number)
+            if each.step == _OPENING and len(each.data) <= LARGEST_APPROVAL
+        ]
+        return [each for each in found if each]
 
     def _write(self, release: Release) -> bool:
         """Write a record; a write whose answer was lost is tried again, and refused by what the first one wrote."""

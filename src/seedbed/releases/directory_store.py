@@ -13,17 +13,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from seedbed.errors import Busy, Refused, Unavailable
-from seedbed.model.release import Approval, Identity, Release
+from seedbed.model.release import Approval, Identity, Opening, Release
 from seedbed.releases.records import (
     LARGEST_APPROVAL,
     approval_of,
     digest_of,
     encoded,
     is_step,
+    opening,
+    opening_of,
     release_of,
     require_same,
 )
@@ -59,6 +62,8 @@ class DirectoryStore:
         return None if data is None else release_of(data, self.environment, number, str(path))
 
     def create(self, release: Release) -> bool:
+        who = self.caller(release.opened_by.note)
+        self._leave(encoded(opening(release, who)), self._openings(release.number) / who.user_id)
         path = self._record(release.number)
         with self._reaching(), self._draft(encoded(release), path) as draft:
             try:
@@ -102,10 +107,7 @@ class DirectoryStore:
     def approve(self, approval: Approval) -> None:
         who = self.caller(approval.by.note)
         path = self._approvals(approval.number) / approval.step / who.user_id
-        with self._reaching(), self._draft(encoded(replace(approval, by=who)), path) as draft:
-            draft.chmod(0o644)  # what others may write is nobody's word
-            draft.replace(path)
-            _keep(path.parent)
+        self._leave(encoded(replace(approval, by=who)), path)
 
     def approvals(self, number: int) -> Sequence[Approval]:
         home = self._approvals(number)
@@ -114,7 +116,22 @@ class DirectoryStore:
             found = [_approval(path, number, step.name) for step in steps for path in self._listed(step)]
         return [each for each in found if each]
 
+    def openings(self, number: int) -> Sequence[Opening]:
+        with self._reaching():
+            paths = self._listed(self._openings(number))
+            found = [
+                opening_of(left.data, number, path.name, left.at) for path in paths if (left := _left(path))
+            ]
+        return [each for each in found if each]
+
     # --- inside
+
+    def _leave(self, data: bytes, path: Path) -> None:
+        """Write a file that says by its owner who wrote it."""
+        with self._reaching(), self._draft(data, path) as draft:
+            draft.chmod(0o644)  # what others may write is nobody's word
+            draft.replace(path)
+            _keep(path.parent)
 
     @property
     def _records(self) -> Path:
@@ -125,6 +142,9 @@ class DirectoryStore:
 
     def _blob(self, sha256: str) -> Path:
         return self.directory / "blobs" / sha256
+
+    def _openings(self, number: int) -> Path:
+        return self.directory / "openings" / f"{number:04d}"
 
     def _approvals(self, number: int) -> Path:
         return self.directory / "approvals" / f"{number:04d}"
@@ -184,10 +204,25 @@ class DirectoryStore:
             ) from None
 
 
-def _approval(path: Path, number: int, step: str) -> Approval | None:
-    """Return the approval in a file, None for what its owner did not write under his own name.
+class _Left(NamedTuple):
+    """What a user left in a file of his own, and when."""
 
-    Neither a link to a file of somebody else is one, nor a file that somebody else could have written to.
+    data: bytes
+    uid: int
+    at: float
+
+
+def _approval(path: Path, number: int, step: str) -> Approval | None:
+    """Return the approval in a file, None for what its owner did not write under his own name."""
+    left = _left(path)
+    found = left and approval_of(left.data, number, step, path.name, left.at)
+    return replace(found, by=replace(found.by, arn=_user_name(left.uid))) if left and found else None
+
+
+def _left(path: Path) -> _Left | None:
+    """Return what the owner of a file wrote under his own name, else None.
+
+    Neither a link to a file of somebody else is that, nor a file that somebody else could have written to.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -198,8 +233,7 @@ def _approval(path: Path, number: int, step: str) -> Approval | None:
         is_own = path.name == _user_id(facts.st_uid) and not facts.st_mode & _WRITABLE
         if not stat.S_ISREG(facts.st_mode) or not is_own or facts.st_size > LARGEST_APPROVAL:
             return None
-        found = approval_of(source.read(), number, step, path.name, facts.st_mtime)
-    return found and replace(found, by=replace(found.by, arn=_user_name(facts.st_uid)))
+        return _Left(source.read(), facts.st_uid, facts.st_mtime)
 
 
 def _user_id(uid: int) -> str:

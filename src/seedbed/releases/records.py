@@ -9,13 +9,13 @@ import msgspec
 from msgspec.structs import replace
 
 from seedbed.errors import Refused
-from seedbed.model.release import Approval, Identity, Release, StepName
+from seedbed.model.release import Approval, Identity, Opening, Release, StepName
 from seedbed.support.typed import UNREADABLE, ready
 
 LARGEST_APPROVAL = 64 << 10  # bytes
 
 
-def encoded(record: Release | Approval) -> bytes:
+def encoded(record: Release | Approval | Opening) -> bytes:
     """Return a record as JSON."""
     return msgspec.json.encode(record)
 
@@ -53,6 +53,23 @@ def approval_of(data: bytes, number: int, step: str, user_id: str, at: datetime 
     note = ", ".join(filter(None, (found.by.note, found.by.arn)))
     seconds = at.timestamp() if isinstance(at, datetime) else at
     return replace(found, by=Identity(user_id, "", note), at=seconds)
+
+
+def opening(release: Release, who: Identity) -> Opening:
+    """Return what is left by whoever opens a release."""
+    return Opening(number=release.number, digest=release.digest, by=who, at=release.opened)
+
+
+def opening_of(data: bytes, number: int, user_id: str, at: datetime | float) -> Opening | None:
+    """Return the opening that somebody left, None for what is none. Who and when is told by the store."""
+    try:
+        found = msgspec.json.decode(data, type=ready(Opening))
+    except UNREADABLE:
+        return None
+    if found.number != number:
+        return None
+    seconds = at.timestamp() if isinstance(at, datetime) else at
+    return replace(found, by=Identity(user_id, "", found.by.note), at=seconds)
 
 
 def is_step(name: str) -> bool:

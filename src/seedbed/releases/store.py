@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from seedbed.model.release import Approval, Identity, Release
+from seedbed.model.release import Approval, Identity, Opening, Release
 
 
 class ReleaseStore(Protocol):
@@ -31,7 +31,10 @@ class ReleaseStore(Protocol):
         ...
 
     def create(self, release: Release) -> bool:
-        """Write the record of a new release; False where its number is taken. A second try of a lost answer is True."""
+        """Write that the caller opens a release, then its record; False where its number is taken.
+
+        A second try of a lost answer is True. Raises Refused where the caller may not.
+        """
         ...
 
     def replace(self, release: Release) -> bool:
@@ -47,6 +50,10 @@ class ReleaseStore(Protocol):
 
     def get(self, sha256: str) -> bytes:
         """Return what was kept. Raises Refused where it is gone, or is not what it was."""
+        ...
+
+    def openings(self, number: int) -> Sequence[Opening]:
+        """Return who opened a release of that number: `by` and `at` as the store's authority says."""
         ...
 
     def approve(self, approval: Approval) -> None:

@@ -16,15 +16,17 @@ from msgspec.structs import replace
 from seedbed.aws import identity
 from seedbed.aws.items import Table
 from seedbed.aws.objects import Bucket
-from seedbed.aws.rights import APPROVALS, RELEASES, release_item
+from seedbed.aws.rights import APPROVALS, OPENINGS, RELEASES, release_item
 from seedbed.errors import Refused
-from seedbed.model.release import Approval, Identity, Release
+from seedbed.model.release import Approval, Identity, Opening, Release
 from seedbed.releases.records import (
     LARGEST_APPROVAL,
     approval_of,
     digest_of,
     encoded,
     is_step,
+    opening,
+    opening_of,
     release_of,
     require_same,
 )
@@ -64,6 +66,9 @@ class TableStore:
         return release_of(str(found.get("record", "")).encode(), self.environment, number, where)
 
     def create(self, release: Release) -> bool:
+        who = self.caller(release.opened_by.note)
+        key = f"{self._openings(release.number)}{who.user_id}"
+        self.bucket.put(key, encoded(opening(release, who)), content_type=_JSON)
         return self._write(release, "attribute_not_exists(#id)")
 
     def replace(self, release: Release) -> bool:
@@ -101,6 +106,19 @@ class TableStore:
                 found.append(made)
         return found
 
+    def openings(self, number: int) -> Sequence[Opening]:
+        prefix = self._openings(number)
+        found = []
+        for each in self.bucket.below(prefix):
+            user_id = each.key.removeprefix(prefix)
+            if not user_id or "/" in user_id or each.size > LARGEST_APPROVAL:
+                continue
+            if (read := self.bucket.read(each.key)) is None:
+                continue
+            if made := opening_of(read.data, number, user_id, read.written):
+                found.append(made)
+        return found
+
     def _write(self, release: Release, when: str, **values: Any) -> bool:
         record = encoded(release)
         if len(record) > _LARGEST:
@@ -124,6 +142,9 @@ class TableStore:
 
     def _blob(self, sha256: str) -> str:
         return f"{RELEASES}/{self.environment}/{sha256}"
+
+    def _openings(self, number: int) -> str:
+        return f"{OPENINGS}/{self.environment}/{_part(number)}/"
 
     def _approvals(self, number: int) -> str:
         return f"{APPROVALS}/{self.environment}/{_part(number)}/"

@@ -215,6 +215,18 @@ def test_an_approval_is_its_writers_and_the_last_one_of_his_counts(store: Releas
     assert [each.number for each in store.approvals(2)] == [2]
 
 
+def test_who_opens_a_release_leaves_that_under_his_own_name(store: ReleaseStore, environment: str) -> None:
+    made = release(environment)
+    assert store.openings(1) == []
+    assert store.create(made)
+    assert not store.create(replace(made, commit="other"))
+    (left,) = store.openings(1)
+    assert (left.by.user_id, left.digest) == (store.caller().user_id, made.digest)
+    assert abs(left.at - store.now()) < 60
+    assert store.openings(2) == []
+    assert store.approvals(1) == []
+
+
 def test_what_is_no_record_of_a_release_is_refused(store: ReleaseStore, environment: str) -> None:
     assert store.create(release(environment, 2))
     if isinstance(store, DirectoryStore):
@@ -306,6 +318,11 @@ def test_who_releases_writes_records_and_bytes_and_who_approves_approves_in_his_
                 store.create(release(environment, 2))
             with pytest.raises(Denied):
                 store.put(b"another plan")
+        assert [each.by.user_id for each in store.openings(1)] == ["AROARELEASE:release"]
+        for key in (f"0001/AROA{kind.upper()}:{kind}", "0001/AROAOTHER:ben", "0001/AROAOTHER:ben/x"):
+            if kind != "release" or not key.endswith(":release"):
+                with pytest.raises(Denied):
+                    store.bucket.put(f"openings/{environment}/{key}", b"{}")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def command(
     seedbed apply -e staging --through expand   before new code is deployed
     seedbed apply -e prod plan.json
     """
-    from seedbed.cli.planning import request, show_plan
+    from seedbed.cli.planning import request, say_unreviewed, show_plan
     from seedbed.project.filling import fill, usual_kinds
     from seedbed.project.protection import require_reviewed, require_reviewed_seeds
 
@@ -68,6 +68,7 @@ def command(
         if dry_run:
             show_plan(context, run.plan(wanted), script=script)
             return
+        say_unreviewed(context, env, unreviewed and not plan)
         context.expect(lambda: run.plan(wanted))
         outcome = fill(run, kinds, wanted) if seeds else run.apply(wanted)
     context.finish(run, outcome)

@@ -70,7 +70,7 @@ def command(
     seedbed deploy -e prod plan.json
     """
     from seedbed.cli.looking import deploys
-    from seedbed.cli.planning import deploy_request
+    from seedbed.cli.planning import deploy_request, say_unreviewed
     from seedbed.cli.turns import turn
     from seedbed.cli.using import used
     from seedbed.documents.deployment import DeploymentDocument
@@ -96,6 +96,7 @@ def command(
             context.show(DeploymentDocument.of(planned.deployment, context.command), deployment_text)
             return
         where = run.environment
+        say_unreviewed(context, env, unreviewed and not plan)
         if not yes:
             require_removals(context, where, planned.deployment)
         with turn(context, where, "up"), used(context, where), deploys(context, run, planned.deployment):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -69,7 +70,7 @@ def command(
             f"{name} of release {release.number} is {release.step(name).state}", because="it is over"
         )
     if not _is_statement(context, env, name):
-        _require_other(release, who)
+        _require_other(release, who, [each.by for each in store.openings(release.number)])
     approval = Approval(
         number=release.number,
         step=name,
@@ -105,10 +106,10 @@ def _is_statement(context: CommandContext, env: str, name: StepName) -> bool:
     return name is StepName.CODE and not asked
 
 
-def _require_other(release: Release, who: Identity) -> None:
+def _require_other(release: Release, who: Identity, openers: Sequence[Identity]) -> None:
     from seedbed.planning.people import same_person, shown
 
-    if same_person(who, release.opened_by):
+    if any(same_person(who, each) for each in (release.opened_by, *openers)):
         raise Refused(
             f"{shown(who)} opened release {release.number}, and does not approve it",
             because="an approval is another person's",

@@ -40,7 +40,12 @@ _DECISIONS = {
     help="With --bind: the environment that the copy was bound to.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation before --unlock and --bind.")
-@click.option("--because", default="", metavar="TEXT", help="The reason, for the audit entry.")
+@click.option(
+    "--because",
+    default="",
+    metavar="TEXT",
+    help="The reason, for the audit entry; wanted where the environment is protected.",
+)
 @options.wait
 @options.as_json
 @command_context(CommandKind.WRITES)
@@ -69,6 +74,7 @@ def command(
     seedbed repair -e staging -s reviews --bind --was prod   a restored copy
     """
     from seedbed.project import Decision
+    from seedbed.project.protection import require_reason
 
     if sum((unlock, bind, decision is not None)) != 1 or (decision is not None) != (version is not None):
         raise UsageError(
@@ -76,6 +82,8 @@ def command(
             because="it is VERSION with --applied, --not-applied, --checksum or --forget; or --unlock or --bind alone",
             try_=Hint(call("repair", "--help")),
         )
+    if decision or bind:
+        require_reason(context.catalog.environment(env), because)
     if was and not bind:
         raise UsageError("--was belongs to --bind", because="it says what a copy is bound to until now")
     with context.run(env, context.databases(services, engines), wait=wait, compare=not bind) as run:

@@ -34,9 +34,11 @@ def command(
     \b
     seedbed restore -e dev-ana -s tutor-matching --engine neo4j graph.jsonl
     """
+    from seedbed.cli.planning import say_unreviewed
     from seedbed.project.protection import require_unreviewed
 
     require_unreviewed(context.catalog.environment(env), unreviewed)
+    say_unreviewed(context, env, unreviewed)
     with context.run(env, context.databases(services, engines), wait=wait) as run:
         outcome = run.restore(file, unreviewed=unreviewed)
     context.finish(run, outcome)

@@ -59,7 +59,7 @@ def command(
     seedbed revert -e dev-ana -s payment --to 20260301090000
     seedbed revert -e sandbox --all --steps 2
     """
-    from seedbed.cli.planning import show_plan
+    from seedbed.cli.planning import say_unreviewed, show_plan
     from seedbed.project.protection import asks_about_losses, require_unreviewed
 
     if steps and to:
@@ -88,6 +88,7 @@ def command(
         ):
             _confirm(context, env, plan)
             yes = True
+        say_unreviewed(context, env, unreviewed)
         context.expect(lambda: run.plan_revert(steps=steps or 1, to=to))
         outcome = run.revert(steps=steps or 1, to=to, unreviewed=unreviewed, losing=yes)
     context.finish(run, outcome)

@@ -48,7 +48,7 @@ def command(
     seedbed seed -e staging --kind reference
     seedbed seed -e prod plan.json
     """
-    from seedbed.cli.planning import seed_request
+    from seedbed.cli.planning import say_unreviewed, seed_request
     from seedbed.model.seed import SeedKind
     from seedbed.project.filling import usual_kinds
     from seedbed.project.protection import require_reviewed_seeds
@@ -58,6 +58,7 @@ def command(
     wanted = [SeedKind(each) for each in kinds] or usual_kinds(environment)
     request, databases = seed_request(context, plan, env, services, engines, kinds, unreviewed)
     require_reviewed_seeds(environment, wanted, request)
+    say_unreviewed(context, env, unreviewed and not plan)
     with context.run(env, databases, wait=wait) as run:
         outcome = run.seed(wanted, request)
     loaded = outcome.exit_code is ExitCode.DONE or outcome.changed

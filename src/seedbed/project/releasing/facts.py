@@ -14,6 +14,7 @@ from seedbed.model.release import PHASES, READER, Evidence, Identity, Release, S
 from seedbed.planning.opening import contracted
 from seedbed.planning.release_gates import Facts
 from seedbed.project.releasing.unpacked import Unpacked
+from seedbed.project.rules import rules_for
 from seedbed.releases.store import ReleaseStore
 
 _OTHERS = 20  # releases before the last one that are looked at: older ones have ended
@@ -59,11 +60,14 @@ def facts_of(
     if current is not None and current.name is StepName.CONTRACT and not current.began:
         evidence = readers(unpacked, release, databases)
     now = store.now()
+    found = rules_for(store, release, unpacked.environment)
     return Facts(
         now=now,
-        rules=unpacked.rules,
+        rules=found.rules,
+        looser=found.looser,
         caller=who,
         approvals=store.approvals(release.number),
+        openings=store.openings(release.number),
         others=others,
         evidence=[replace(each, at=now) for each in evidence],
         contracted=databases,

@@ -14,16 +14,17 @@ from seedbed.errors import GateClosed, Refused, Unavailable
 from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Release
-from seedbed.model.release_rules import ReleaseRules
 from seedbed.planning.opening import contracted, may_open, soak_of, steps_of
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
+from seedbed.planning.rules_in_force import InForce
 from seedbed.planning.shown_release import document
 from seedbed.project.protection import require_databases
 from seedbed.project.releasing import commands, looking
 from seedbed.project.releasing.going import Operator, failure
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
+from seedbed.project.rules import rules_before, rules_for
 from seedbed.releases import bundle as bundles
 from seedbed.releases.bundle import Bundle
 from seedbed.releases.records import digest_of
@@ -41,13 +42,14 @@ class Opened(Struct, frozen=True):
     release: Release
     is_new: bool
     plans: Mapping[Phase, PlanDocument]
-    rules: ReleaseRules
+    rules: InForce
 
     def document(self, command: str) -> ReleaseDocument:
         """Return what it would be, where it is not opened."""
         facts = Facts(
             now=self.release.opened,
-            rules=self.rules,
+            rules=self.rules.rules,
+            looser=self.rules.looser,
             caller=self.release.opened_by,
             contracted=contracted(self.plans),
         )
@@ -84,7 +86,7 @@ def open_release(
         for each in _open(store):
             if each.bundle == bundle.sha256:
                 found.place(store, each)
-                return Opened(each, False, _plans(found), found.rules)
+                return Opened(each, False, _plans(found), rules_for(store, each, found.environment))
         for _ in range(_ATTEMPTS):
             number = max(store.numbers(), default=0) + 1
             plans = _planned(found, operator, number)
@@ -98,11 +100,11 @@ def open_release(
                 )
             release = _release(found, bundle, operator, number, plans, soak, opening.supersedes, dry_run)
             if dry_run:
-                return Opened(release, True, plans, found.rules)
+                return Opened(release, True, plans, rules_for(store, release, found.environment))
             store.put(bundle.data)
             if store.create(release):
                 _supersede(operator, release)
-                return Opened(release, True, plans, found.rules)
+                return Opened(release, True, plans, rules_for(store, release, found.environment))
     raise Unavailable(f"others open releases of {environment.name} all the time")
 
 
@@ -178,7 +180,8 @@ def _release(
     supersedes: int,
     dry_run: bool,
 ) -> Release:
-    rules, platform = found.rules, found.project.platform
+    platform = found.project.platform
+    rules = rules_before(operator.store, number, found.environment).rules
     data = {phase: found.plan_file(name).read_bytes() for name, phase in PHASES.items()}
     keep = digest_of if dry_run else operator.store.put
     loads = not found.environment.protected and looking.has_reference_data(found.project)
@@ -190,6 +193,7 @@ def _release(
         platform_digest=bundle.index.platform_digest,
         commit=bundle.index.commit,
         images=bundle.index.images,
+        manifest=keep(found.manifest),
         opened_by=operator.who,
         opened=operator.store.now(),
         soak=soak_of(rules, soak, protected=found.environment.protected),

@@ -11,15 +11,18 @@ from seedbed.documents.plan import PlanDocument
 from seedbed.errors import Refused, Unavailable
 from seedbed.execution.stopping import Stop
 from seedbed.files.platform import platform_digest
+from seedbed.manifest.load import FILE
 from seedbed.model.environment import Environment
 from seedbed.model.release import PHASES, Release, StepName
-from seedbed.model.release_rules import ReleaseRules, usual
+from seedbed.model.release_rules import ReleaseRules
 from seedbed.model.secret import Redactor
 from seedbed.planning.reviewed import decoded
 from seedbed.project.project import Project
 from seedbed.project.releasing import children
+from seedbed.project.rules import rules_of
 from seedbed.releases import bundle as bundles
 from seedbed.releases.bundle import Bundle
+from seedbed.releases.records import digest_of
 from seedbed.releases.store import ReleaseStore
 
 
@@ -39,8 +42,12 @@ class Unpacked:
 
     @property
     def rules(self) -> ReleaseRules:
-        """What the release keeps to: what its own manifest says is what was approved."""
-        return self.environment.releases or usual(self.environment.protected)
+        """What its own manifest says that the release keeps to; what was in force before is kept to as well."""
+        return rules_of(self.environment)
+
+    @property
+    def manifest(self) -> bytes:
+        return Path(self.platform, FILE).read_bytes()
 
     @property
     def platform(self) -> Path:
@@ -58,7 +65,15 @@ class Unpacked:
         return self.directory / f"{PHASES[name].value}.json"
 
     def place(self, store: ReleaseStore, release: Release) -> None:
-        """Put the plans of a release where its commands find them. Raises Refused for one that was changed."""
+        """Put the plans of a release where its commands find them. Raises Refused for one that was changed, and for
+        rules that are not the bundle's.
+        """
+        if release.manifest and release.manifest != digest_of(self.manifest):
+            raise Refused(
+                f"release {release.number} of {release.environment} does not keep to the rules of its bundle",
+                because=f"its record names another {FILE}",
+                try_="look who wrote the record; then open a new release",
+            )
         for each in release.steps:
             if each.plan:
                 self.plan_file(each.name).write_bytes(store.get(each.plan))

@@ -37,6 +37,8 @@ class Changing(Looking):
         wanted = request or Request()
         protection.require_reviewed(self.environment, wanted)
         released.require_released(self.targets, self.environment, wanted, "apply")
+        if protection.is_unreviewed(self.environment, wanted):
+            self.context.mark(protection.UNREVIEWED)
         self._read_histories()
         self._neighbours.connect_dependencies(self.connected, self.failed)
         replan = self._replanning.up(wanted)
@@ -67,6 +69,8 @@ class Changing(Looking):
         is neither protected nor ephemeral. Raises what `plan_revert` raises, StalePlan, Refused.
         """
         protection.require_unreviewed(self.environment, unreviewed)
+        if self.environment.protected:
+            self.context.mark(protection.UNREVIEWED)
         self._read_histories()
         replan = self._replanning.down(steps, to)
         if not losing and protection.asks_about_losses(self.environment):

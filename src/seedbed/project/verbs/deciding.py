@@ -21,7 +21,11 @@ class Deciding(OpenRun):
     """What a run can do with the only target that it has."""
 
     def repair(self, version: str, decision: Decision, *, because: str = "") -> Outcome:
-        """Write a person's decision about a version into the history of the one target, audited."""
+        """Write a person's decision about a version into the history of the one target, audited.
+
+        Raises Refused without a reason where the environment is protected.
+        """
+        protection.require_reason(self.environment, because)
         target = self._the_only_target()
         migration = partial(self.catalog.migration, target.database)
         return self.outcome_of(
@@ -34,6 +38,7 @@ class Deciding(OpenRun):
         An environment of the same database, or the whole identity of another; empty where the identity is gone.
         Raises UsageError where that is not so, Refused where there is no history: then nothing was touched.
         """
+        protection.require_reason(self.environment, because)
         target = self.require_copy(was)
         return self.outcome_of(lambda: binding.bind(target, was, because, self.context))
 
@@ -60,6 +65,8 @@ class Deciding(OpenRun):
         `unreviewed`: confirms it for a protected environment. Raises Refused, UsageError, ForeignTarget.
         """
         protection.require_unreviewed(self.environment, unreviewed)
+        if self.environment.protected:
+            self.context.mark(protection.UNREVIEWED)
         target = self._the_only_target()
         self._read_histories()
         return self.outcome_of(lambda: dump_restore.restore(target, file, self.context))

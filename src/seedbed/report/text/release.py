@@ -126,6 +126,8 @@ def _head(release: ReleaseDocument) -> Iterator[Line]:
     commit = f"commit {shorten(release.commit, _DIGEST + 1)}"
     yield line((f"{commit}, {opened}{carries_on}{soaks}", Style.DIM), indent=2)
     yield line((f"digest {release.digest}", Style.DIM), indent=2)
+    for each in release.looser:
+        yield line((f"looser than before: {each}", Style.WARN), indent=2)
     if release.ended and release.ended_by:
         ended = f"{release.state} {moment(release.ended)} by {release.ended_by}"
         yield line((ended, Style.DIM), indent=2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.model.environment import DAY
+from seedbed.support.phrases import DAY
 from seedbed.model.release import Opening, StepName
 from seedbed.model.release_rules import DatedFreeze, NewCode, ReleaseCheck, ReleaseRules
 from seedbed.planning.release_gates import consents

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from seedbed.support.phrases import DAY
 from seedbed.model.release import Opening, StepName
 from seedbed.model.release_rules import DatedFreeze, NewCode, ReleaseCheck, ReleaseRules
 from seedbed.planning.release_gates import consents
 from seedbed.planning.rules_in_force import in_force, with_consent
+from seedbed.support.phrases import DAY
 from tests.support.release_steps import ANA, BEN, EVA, ROBOT, T0, a_release, approval, facts, with_step
 
 FREEZE = DatedFreeze("2026-12-20/2027-01-06 UTC", date(2026, 12, 20), date(2027, 1, 6), UTC)

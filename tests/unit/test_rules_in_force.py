@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from seedbed.model.release import Opening, StepName
 from seedbed.model.release_rules import DatedFreeze, NewCode, ReleaseCheck, ReleaseRules
-from seedbed.planning.release_gates import consents
+from seedbed.planning.consents import consents
 from seedbed.planning.rules_in_force import in_force, with_consent
 from seedbed.support.phrases import DAY
 from tests.support.release_steps import ANA, BEN, EVA, ROBOT, T0, a_release, approval, facts, with_step

@@ -144,8 +144,7 @@ class CommandContext:
         if self._project is None:
             from seedbed.project import Project
 
-            in_task = self.recorder is not None
-            self._project = Project.open(self.directory, redactor=self.redactor, in_task=in_task)
+            self._project = Project.open(self.directory, redactor=self.redactor, in_task=bool(self.recorder))
         return self._project
 
     @property

@@ -67,10 +67,10 @@ def request(
 
 
 def say_unreviewed(context: CommandContext, env: str, unreviewed: bool) -> None:
-    """Say that a protected environment is changed as nobody reviewed it."""
+    """Say that a protected environment is changed without a review."""
     if unreviewed and context.catalog.environment(env).protected:
         context.out.log(
-            f"{env} is protected, and nobody reviewed this: what is written down says so", level=-1
+            f"{env} is protected, and this was not reviewed: what is written down says so", level=-1
         )
 
 

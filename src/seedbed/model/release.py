@@ -152,7 +152,7 @@ class Release(Struct, frozen=True, kw_only=True):
 
 
 class Opening(Struct, frozen=True, kw_only=True):
-    """That somebody opened a release, as its digest says. `by` and `at` are told by the store's own authority."""
+    """That a caller opened a release, as its digest says. `by` and `at` are told by the store's own authority."""
 
     number: int
     digest: str

@@ -25,11 +25,11 @@ from seedbed.model.release import (
     StepName,
 )
 from seedbed.model.release_rules import GATED, ReleaseRules, frozen
-from seedbed.planning.people import distinct, named, same_person, shown
-from seedbed.support.phrases import count, listed, moment, whole_hours
+from seedbed.planning.consents import SKEW, approve_hint, consents, sorted_out
+from seedbed.planning.people import named, shown
+from seedbed.support.phrases import listed, moment, whole_hours
 
 _RENEWED = 60.0  # seconds
-_SKEW = 5.0  # seconds between the clocks of a store's parts, of which some tell whole seconds
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -61,11 +61,6 @@ def gates(release: Release, name: StepName, facts: Facts) -> tuple[Gate, ...]:
     return tuple(_gates(release, step, facts))
 
 
-def consents(release: Release, name: StepName, facts: Facts) -> tuple[Gate, ...]:
-    """Return what of a step no record can say: who opened the release, and who approved the step."""
-    return tuple(_consents(release, release.step(name), facts))
-
-
 def require_open(release: Release, name: StepName, found: Sequence[Gate]) -> None:
     """Raise Refused where one of the gates forbids the step, GateClosed where it waits; both name all of them."""
     closed = [each for each in found if not each.is_open]
@@ -88,20 +83,11 @@ def opens_at(found: Sequence[Gate]) -> float:
     return max(each.opens_at for each in closed)
 
 
-def approve_hint(release: Release, step: StepName, *, reason: bool = False) -> Hint:
-    """Return how a step is approved, with the beginning of the digest that is approved."""
-    number, digest = str(release.number), release.digest[:12]
-    if reason:
-        said = ("--reason", "REASON")
-        return Hint(call("release approve", number, "--step", step.value, "--digest", digest, *said))
-    return Hint(call("release approve", number, "--step", step.value, "--digest", digest))
-
-
 def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
     yield _open(release)
     yield _order(release, step)
     yield _alone(release, facts)
-    yield from _consents(release, step, facts)
+    yield from consents(release, step.name, facts)
     if facts.rules.freezes and _changes_something(step, facts.rules):
         yield _unfrozen(step, facts)
     if step.name is StepName.CODE and is_said(facts.rules):
@@ -111,24 +97,6 @@ def _gates(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
     if step.name is StepName.CONTRACT and not step.began:
         # what has begun goes on: what it removed is not read again, nor is a snapshot of half of it any better
         yield from _before_contract(release, facts)
-
-
-def _consents(release: Release, step: Step, facts: Facts) -> Iterator[Gate]:
-    if facts.openings is not None and not _opened_by(release, facts):
-        yield Gate(
-            name="opened",
-            is_open=False,
-            kind="policy",
-            because="nobody opened it as its record has it now",
-            try_="look who wrote the record; then open a new release",
-        )
-    if facts.rules.approvals.get(step.name, 0):
-        yield _approved(release, step, facts)
-
-
-def _opened_by(release: Release, facts: Facts) -> list[Identity]:
-    """Return who opened a release as it is, which the record alone does not show."""
-    return [each.by for each in facts.openings or () if each.digest == release.digest]
 
 
 def _before_contract(release: Release, facts: Facts) -> Iterator[Gate]:
@@ -193,83 +161,9 @@ def _is_carried_on(other: Release, by: Release) -> bool:
     return by.supersedes == other.number and not other.step(StepName.CONTRACT).began
 
 
-def _approved(release: Release, step: Step, facts: Facts) -> Gate:
-    wanted = facts.rules.approvals[step.name]
-    counted, refused = _sorted_out(release, step.name, facts)
-    words = count(wanted, "approval")
-    if len(counted) >= wanted:
-        return Gate(name="approvals", is_open=True, because=f"approved by {named(counted)}")
-    because = f"{len(counted)} of {words}"
-    if counted:
-        because += f", by {named(counted)}"
-    if facts.looser and step.name is first_to_change(release):
-        because += f"; it asks for less than the release before: {listed(facts.looser, separator='; ')}"
-    for reason, those in refused.items():
-        because += f"; that of {named(those)} does not count: {reason}"
-    return Gate(
-        name="approvals",
-        is_open=False,
-        kind="policy" if any(reason in _FORBIDDEN for reason in refused) else "wait",
-        because=because,
-        try_=Hint("have another person run: ", approve_hint(release, step.name)),
-    )
-
-
-_OPENED = "who opened a release does not approve it"
-_CARRIES_OUT = "who carries out a step does not approve it"
-_FORBIDDEN = {_OPENED, _CARRIES_OUT}
-
-
-def _sorted_out(
-    release: Release, step: StepName, facts: Facts
-) -> tuple[list[Approval], Mapping[str, list[Approval]]]:
-    """Return the approvals of a step that count, one of each person, and those that do not, by the reason."""
-    counted: list[Approval] = []
-    refused: dict[str, list[Approval]] = {}
-    for each in facts.approvals:
-        if each.number != release.number or each.step is not step:
-            continue
-        reason = _refusal(release, each, facts)
-        if reason:
-            refused.setdefault(reason, []).append(each)
-        else:
-            counted.append(each)
-    return distinct(counted), refused
-
-
-def judged(release: Release, facts: Facts) -> list[tuple[Approval, str]]:
-    """Return the approvals of a release in the order in which they were given, each with why it does not count."""
-    own = sorted(
-        (each for each in facts.approvals if each.number == release.number), key=lambda each: each.at
-    )
-    return [(each, _refusal(release, each, facts)) for each in own]
-
-
-def _refusal(release: Release, approval: Approval, facts: Facts) -> str:
-    """Return why an approval does not count; empty where it does."""
-    if approval.digest != release.digest:
-        return "it is of another digest"
-    if approval.at < release.opened - _SKEW:
-        return "it was made before the release was opened"
-    if approval.at > facts.now + _SKEW:
-        return "it was made later than now"
-    if facts.now - approval.at > facts.rules.approval_max_age:
-        return f"it is older than {whole_hours(facts.rules.approval_max_age)}"
-    if any(same_person(approval.by, each) for each in (release.opened_by, *_opened_by(release, facts))):
-        return _OPENED
-    if same_person(approval.by, facts.caller):
-        return _CARRIES_OUT
-    return ""
-
-
-def first_to_change(release: Release) -> StepName:
-    """Return the first step of a release that changes something: who lets that begin has seen what it brings."""
-    return next(each.name for each in release.steps if each.name in GATED and each.state != "skipped")
-
-
 def _reasons(release: Release, facts: Facts) -> list[Approval]:
     """Return the approvals of the contract that say why it may go on although something is unknown."""
-    counted, _ = _sorted_out(release, StepName.CONTRACT, facts)
+    counted, _ = sorted_out(release, StepName.CONTRACT, facts)
     return [each for each in counted if each.reason.strip()]
 
 
@@ -295,7 +189,7 @@ def said(release: Release, facts: Facts) -> list[Approval]:
         if each.number == release.number
         and each.step is StepName.CODE
         and each.digest == release.digest
-        and each.at >= release.opened - _SKEW
+        and each.at >= release.opened - SKEW
     ]
     return sorted(known, key=lambda each: -each.at)
 

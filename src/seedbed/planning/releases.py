@@ -21,8 +21,9 @@ from seedbed.model.release import (
     Step,
     StepName,
 )
+from seedbed.planning.consents import approve_hint
 from seedbed.planning.people import shown
-from seedbed.planning.release_gates import Facts, approve_hint, gates, require_open, worn_out
+from seedbed.planning.release_gates import Facts, gates, require_open, worn_out
 from seedbed.support.phrases import duration
 
 SILENCE = 30.0  # seconds without a heartbeat, by the store's clock, after which a step may be taken over

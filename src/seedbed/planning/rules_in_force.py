@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from seedbed.model.release import Release, StepName
 from seedbed.model.release_rules import NewCode, ReleaseRules
-from seedbed.planning.release_gates import first_to_change
+from seedbed.planning.consents import first_to_change
 from seedbed.support.phrases import count, whole_hours
 
 

@@ -113,7 +113,7 @@ def require_plan_of(environment: str, plan: ReviewedPlan) -> None:
 
 
 def is_unreviewed(environment: Environment, request: Reviewable) -> bool:
-    """Return whether `request` changes a protected environment as nobody reviewed it: what it writes down says so."""
+    """Return whether `request` changes a protected environment without a review: what it writes down says so."""
     return environment.protected and request.unreviewed and request.reviewed is None
 
 

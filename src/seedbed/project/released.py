@@ -165,7 +165,8 @@ def _require_approved(
     Whoever may write the record can write there that the step is taken; what these left, only they themselves can.
     """
     from seedbed.model.release import Identity
-    from seedbed.planning.release_gates import Facts, consents
+    from seedbed.planning.consents import consents
+    from seedbed.planning.release_gates import Facts
     from seedbed.project.rules import declared, rules_for
 
     own = declared(store.get(release.manifest), environment.name) if release.manifest else environment

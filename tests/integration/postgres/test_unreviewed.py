@@ -22,13 +22,13 @@ def test_what_is_left_of_an_emergency_says_that_nobody_reviewed_it(
 
     applied = run(files.root, "apply", "-e", "prod", "--unreviewed", env=env)
     assert applied.code == 0, applied.everything
-    assert "prod is protected, and nobody reviewed this" in applied.err
+    assert "prod is protected, and this was not reviewed" in applied.err
     owners = left("SELECT owner FROM seedbed.migrations_history")
     assert len(owners) == 2
     assert all(each.endswith(", unreviewed") for each in owners), owners
 
     reverted = run(files.root, "revert", "-e", "prod", "--unreviewed", env=env)
-    assert (reverted.code, "nobody reviewed this" in reverted.err) == (0, True), reverted.everything
+    assert (reverted.code, "this was not reviewed" in reverted.err) == (0, True), reverted.everything
     (actor,) = left("SELECT actor FROM seedbed.migrations_audit")
     assert actor.endswith(", unreviewed"), actor
 
@@ -42,4 +42,4 @@ def test_what_is_left_of_an_emergency_says_that_nobody_reviewed_it(
 
     elsewhere = variables(postgres_server, new_database())
     freely = run(files.root, "apply", "-e", "dev-ana", "--unreviewed", env=elsewhere)
-    assert (freely.code, "nobody reviewed" in freely.err) == (0, False), freely.everything
+    assert (freely.code, "not reviewed" in freely.err) == (0, False), freely.everything

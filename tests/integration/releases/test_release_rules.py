@@ -68,7 +68,7 @@ def test_the_command_that_changes_the_database_asks_who_approved_itself(site: Us
         manifest=site.store.put(text.encode())
     )  # other rules: it is another release then, which nobody opened
     refused = site.run("apply", "-e", ENV, plan)
-    assert (refused.code, "nobody opened it as its record has it now" in refused.err) == (3, True), (
+    assert (refused.code, "it was not opened as its record has it now" in refused.err) == (3, True), (
         refused.err
     )
     refused = site.next()
@@ -83,7 +83,7 @@ def test_who_opened_it_is_not_what_the_record_says(site: Users) -> None:
     assert (own.code, "and does not approve it" in own.err) == (3, True), own.everything
     shutil.rmtree(site.store.directory / "openings")
     refused = site.next()
-    assert (refused.code, "nobody opened it as its record has it now" in refused.err) == (3, True), (
+    assert (refused.code, "it was not opened as its record has it now" in refused.err) == (3, True), (
         refused.err
     )
     assert site.columns == []

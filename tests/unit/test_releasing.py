@@ -232,6 +232,7 @@ def test_services_are_found_by_their_tags_with_what_their_tasks_run(monkeypatch:
     tags = [{"key": "platform", "value": "shop"}, {"key": "environment", "value": "prod"}]
     service = {"serviceName": "api", "status": "ACTIVE", "tags": tags, "desiredCount": 1, "runningCount": 1}
     other = {**service, "serviceName": "other", "tags": tags[:1]}
+    graph = {**service, "serviceName": "Neo4j", "tags": [*tags, {"key": "managed-by", "value": "seedbed"}]}
     task = {
         "lastStatus": "RUNNING",
         "startedAt": datetime.fromtimestamp(50, UTC),
@@ -240,7 +241,7 @@ def test_services_are_found_by_their_tags_with_what_their_tasks_run(monkeypatch:
     answers: dict[str, list[Mapping[str, Any]]] = {
         "ListClusters": [{"clusterArns": ["one"], "nextToken": "more"}, {"clusterArns": []}],
         "ListServices": [{"serviceArns": ["a", "b"]}],
-        "DescribeServices": [{"services": [service, other]}],
+        "DescribeServices": [{"services": [service, other, graph]}],
         "ListTasks": [{"taskArns": ["t"]}],
         "DescribeTasks": [{"tasks": [task]}],
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from seedbed.errors import Refused
+from seedbed.errors import Hint, Refused, call
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Gate, Release, Step, StepName
 from seedbed.model.release_rules import ReleaseRules
@@ -146,30 +146,50 @@ def may_open(new: Plans, others: Iterable[Release], plans_of: Mapping[int, Plans
     One at a time. While one soaks, another may carry it on if it adds expands alone, and has all that the first one
     has left to do. `plans_of`: by number, the plans of those that are open.
     """
-    open_ = sorted((each for each in others if each.state == "open"), key=lambda each: each.number)
+    open_ = _open(others)
+    if closed := in_the_way(open_):
+        return Opening(closed)
     if not open_:
         return Opening(Gate(name="one at a time", is_open=True, because="no other release is open"))
-    if len(open_) > 1:
-        return _closed(open_[0], f"releases {', '.join(str(each.number) for each in open_)} are open")
     soaking = open_[0]
-    if reason := _not_soaking(soaking):
-        return _closed(soaking, f"release {soaking.number} is open, and {reason}")
     left = works(plans_of[soaking.number])[StepName.CONTRACT]
     if reason := _adds_more(works(new), left):
-        return _closed(soaking, f"release {soaking.number} soaks, and {reason}")
+        return Opening(_closed(soaking, f"release {soaking.number} soaks, and {reason}"))
     because = f"it adds expands alone, and carries on release {soaking.number}"
     return Opening(Gate(name="one at a time", is_open=True, because=because), soaking.number)
 
 
-def _closed(other: Release, because: str) -> Opening:
-    try_ = f"take release {other.number} to its end, or abandon it"
-    return Opening(Gate(name="one at a time", is_open=False, because=because, try_=try_))
+def in_the_way(others: Iterable[Release]) -> Gate | None:
+    """Return the gate that no new release passes, whatever its plans are; None where they decide."""
+    open_ = _open(others)
+    if len(open_) > 1:
+        return _closed(open_[0], f"releases {', '.join(str(each.number) for each in open_)} are open")
+    if open_ and (reason := _not_soaking(open_[0])):
+        return _closed(open_[0], f"release {open_[0].number} is open, and {reason}")
+    return None
+
+
+def _open(others: Iterable[Release]) -> list[Release]:
+    return sorted((each for each in others if each.state == "open"), key=lambda each: each.number)
+
+
+def _closed(other: Release, because: str) -> Gate:
+    number = str(other.number)
+    try_ = Hint(
+        "take that one to its end: ",
+        call("release next", number),
+        "; or abandon it: ",
+        call("release abandon", number, "--because", "REASON"),
+    )
+    return Gate(name="one at a time", is_open=False, because=because, try_=try_)
 
 
 def _not_soaking(release: Release) -> str:
     """Return where a release is that cannot be carried on; empty while it waits to contract."""
     contract = release.step(StepName.CONTRACT)
     current = release.current
+    if release.returning:
+        return "it is being taken back"
     if contract.is_over or contract.began or current is None:
         return "its contract has begun"
     before = (StepName.EXPAND, StepName.CODE, StepName.MIGRATE)

@@ -34,12 +34,10 @@ STAYS = "stays"  # of evidence
 
 
 def former(store: ReleaseStore, release: Release) -> Release | None:
-    """Return the release whose code ran before `release`: the one that it carries on, else the last that was closed."""
-    if release.supersedes and (carried_on := store.load(release.supersedes)):
-        return carried_on
+    """Return the release whose code ran before `release`: the last one that was closed, or that another carried on."""
     for number in reversed([each for each in store.numbers() if each < release.number]):
         found = store.load(number)
-        if found is not None and found.state == "closed":
+        if found is not None and found.state in ("closed", "superseded"):
             return found
     return None
 

@@ -13,8 +13,8 @@ from seedbed.documents.release import ReleaseDocument
 from seedbed.errors import GateClosed, Refused, Unavailable
 from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
-from seedbed.model.release import PHASES, Release
-from seedbed.planning.opening import contracted, may_open, soak_of, steps_of
+from seedbed.model.release import PHASES, Gate, Release
+from seedbed.planning.opening import contracted, in_the_way, may_open, soak_of, steps_of
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
@@ -83,27 +83,22 @@ def open_release(
     store = operator.store
     with unpacked(bundle, environment.name, environ, project.redactor) as found:
         _require_fits(bundle, project.platform.name, environment, found.environment)
-        for each in _open(store):
-            if each.bundle == bundle.sha256:
-                found.place(store, each)
-                return Opened(each, False, _plans(found), rules_for(store, each, found.environment))
         for _ in range(_ATTEMPTS):
+            others = _open(store)
+            if same := next((each for each in others if each.bundle == bundle.sha256), None):
+                found.place(store, same)
+                return Opened(same, False, _plans(found), rules_for(store, same, found.environment))
+            _require_open(in_the_way(others), environment)  # before plans are made, which takes its time
             number = max(store.numbers(), default=0) + 1
             plans = _planned(found, operator, number)
-            others = _open(store)
             opening = may_open(plans, others, {each.number: _plans_of(store, each) for each in others})
-            if not opening.gate.is_open:
-                raise GateClosed(
-                    f"{environment.name} takes no other release now",
-                    because=opening.gate.because,
-                    try_=opening.gate.try_,
-                )
+            _require_open(opening.gate, environment)
             release = _release(found, bundle, operator, number, plans, soak, opening.supersedes, dry_run)
             if dry_run:
                 return Opened(release, True, plans, rules_for(store, release, found.environment))
             store.put(bundle.data)
-            if store.create(release):
-                _supersede(operator, release)
+            soaking = next((each for each in others if each.number == opening.supersedes), None)
+            if (soaking is None or _superseded(operator, soaking, number)) and store.create(release):
                 return Opened(release, True, plans, rules_for(store, release, found.environment))
     raise Unavailable(f"others open releases of {environment.name} all the time")
 
@@ -204,9 +199,17 @@ def _release(
     )
 
 
-def _supersede(operator: Operator, release: Release) -> None:
-    """End the release that `release` carries on. Where that fails, its gates say the same."""
-    former = operator.store.load(release.supersedes) if release.supersedes else None
-    if former is not None and former.state == "open":
-        because = f"release {release.number} carries it on"
-        operator.store.replace(end(former, "superseded", operator.who, operator.store.now(), because))
+def _require_open(gate: Gate | None, environment: Environment) -> None:
+    if gate is not None and not gate.is_open:
+        raise GateClosed(
+            f"{environment.name} takes no other release now", because=gate.because, try_=gate.try_
+        )
+
+
+def _superseded(operator: Operator, soaking: Release, number: int) -> bool:
+    """End the release that is carried on; return whether it is still as it was when that was decided.
+
+    First of all: from then on it takes no step. Killed behind this, no release is open, and this one can be.
+    """
+    because = f"release {number} carries it on"
+    return operator.store.replace(end(soaking, "superseded", operator.who, operator.store.now(), because))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -54,14 +55,20 @@ class Soaking(Users):
         assert ran.code == 0, ran.everything
 
     def hotfix(self, directives: str) -> None:
-        files = ProjectFiles(self.root)
-        files.migration(
+        self.write(
             "20260101000005_more",
             "ALTER TABLE users ADD more text;",
             "ALTER TABLE users DROP more;",
             directives=directives,
         )
         self.build(commit="d" * 40)
+
+    def write(self, name: str, up: str, down: str, **more: str) -> None:
+        """Write a migration; the manifest stays as it is."""
+        manifest = self.root / "seedbed.toml"
+        kept = manifest.read_text()
+        ProjectFiles(self.root).migration(name, up, down, **more)
+        manifest.write_text(kept)
 
     def soaked(self) -> None:
         """Have the new code been everywhere for an hour more."""
@@ -171,10 +178,14 @@ def test_an_opening_that_is_killed_anywhere_is_opened_by_the_next(site: Soaking,
     site.begin()
     site.hotfix(OVERTAKES)
     running = site.start("release", "open", "-e", ENV, str(site.bundle))
-    former = lambda: site.store.load(1)  # noqa: E731  one word for it
+
+    def former() -> str:
+        found = site.store.load(1)
+        return found.state if found else ""
+
     moments: dict[str, Callable[[], bool]] = {
         "the plans": lambda: "making the plan" in (running.stderr.readline() if running.stderr else ""),
-        "the former one ends": lambda: (found := former()) is not None and found.state == "superseded",
+        "the former one ends": lambda: former() == "superseded",
         "the new one begins": lambda: site.store.numbers() == [1, 2],
     }
     wait_until(moments[killed_at], killed_at)
@@ -182,9 +193,7 @@ def test_an_opening_that_is_killed_anywhere_is_opened_by_the_next(site: Soaking,
     running.communicate()
     again = site.open()
     assert again.code == 0, again.everything
-    ended = former()
-    assert ended is not None
-    assert (site.store.numbers(), ended.state, site.release.state) == ([1, 2], "superseded", "open")
+    assert (site.store.numbers(), former(), site.release.state) == ([1, 2], "superseded", "open")
     assert site.next("--through", "expand").code == 0
     assert site.columns == ["display", "id", "more", "name"]
 
@@ -202,3 +211,33 @@ def test_a_return_that_is_killed_leads_only_back(site: Soaking) -> None:
     back = site.run("release", "back", "-e", ENV)
     assert back.code == 0, back.everything
     assert (site.release.state, site.columns) == ("returned", [])
+
+
+@pytest.mark.soak
+def test_what_a_failed_step_says_is_left_is_left(site: Soaking) -> None:
+    """The target moved: what another run applied is in no file of the bundle."""
+    site.build()
+    assert site.open().code == 0
+    site.write("20260101000001_other", "CREATE TABLE other (id int);", "DROP TABLE other;")
+    site.root.joinpath("services/user/postgres/migrations/20260101000001_make.sql").rename(
+        site.root / "aside"
+    )
+    moved = site.run("apply", "-e", ENV, "--unreviewed", "--through", "expand", "--to", "20260101000001")
+    assert moved.code == 0, moved.everything
+    failed = site.next()
+    assert (failed.code, site.states()["expand"]) == (3, "failed"), failed.everything
+    for way in (
+        "release next -e prod",
+        "release back -e prod 1",
+        "release abandon -e prod 1 --because REASON",
+    ):
+        assert way in failed.err, failed.everything
+    refused = site.run("release", "back", "-e", ENV)
+    assert (refused.code, site.release.returning) == (3, 0), refused.everything
+    undone = site.run("revert", "-e", ENV, "--unreviewed", "--yes")
+    assert undone.code == 0, undone.everything
+    on = site.next("--through", "expand")
+    assert on.code == 0, on.everything
+    site.age()
+    ended = site.run("release", "abandon", "-e", ENV, "--because", "enough", "--json")
+    assert (ended.code, json.loads(ended.out)["state"]) == (0, "abandoned"), ended.everything

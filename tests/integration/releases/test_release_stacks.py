@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.release import Release, StepName
 from seedbed.releases.directory_store import DirectoryStore
 from tests.support.deployment.releases import Shop
+from tests.support.postgres.wire import wait_until
 
 ENV = "staging"
 RELEASE = '\n[release]\nstore = "kept"\napprovals = {expand = 0, contract = 0}\nsoak = "0s"\n'
@@ -72,3 +76,41 @@ def test_stacks_are_deployed_at_expand_and_what_goes_at_contract(
     gone = shop.run("release", "next", "-e", ENV)
     assert gone.code == 0, gone.everything
     assert shop.indexes(ENV) == ["by_slug"]
+
+
+@pytest.mark.soak
+def test_what_was_deployed_stays_and_goes_where_that_is_asked_for(
+    tmp_path: Path, ministack_account: World, assemblies: Path
+) -> None:
+    shop = Shop(tmp_path, ministack_account, assemblies)
+    shop.prepare()
+    shop.has("one", environment=ENV)
+    released(shop, "half")
+    assert shop.run("release", "next", "-e", ENV).code == 6
+    first = shop.run("release", "back", "-e", ENV, "--stacks")
+    assert (first.code, "it is the first release" in first.err) == (3, True), first.everything
+    code_is_out(shop)
+    closed = shop.run("release", "next", "-e", ENV)
+    assert closed.code == 0, closed.everything
+
+    released(shop, "two")
+    assert shop.run("release", "next", "-e", ENV).code == 6
+    back = shop.run("release", "back", "-e", ENV, "--json")
+    assert back.code == 0, back.everything
+    told = json.loads(back.out)
+    found = [one["text"] for each in told["steps"] for one in each["evidence"] if one["kind"] == "stays"]
+    assert (told["state"], len(found), "add index by_teacher" in found[0]) == ("returned", 1, True), found
+    assert shop.indexes(ENV) == ["by_slug", "by_teacher"]
+
+    running = shop.start("release", "back", "-e", ENV, "2", "--stacks")
+    wait_until(lambda: any(each.state == "running" for each in newest(shop)[1].steps), "it begins", 120)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    store, release = newest(shop)
+    steps = tuple(replace(each, beat=each.beat - 60) for each in release.steps)
+    assert store.replace(replace(release, revision=release.revision + 1, steps=steps))
+    again = shop.run("release", "back", "-e", ENV, "2", "--stacks")
+    assert again.code == 0, again.everything
+    assert shop.indexes(ENV) == ["by_slug"]
+    once_more = shop.run("release", "back", "-e", ENV, "2", "--stacks")
+    assert once_more.code == 0, once_more.everything

@@ -166,6 +166,7 @@ def test_new_code_is_brought_by_a_program_and_soaks(
     broken = site.next()
     assert (broken.code, "ended with exit code 1" in broken.err) == (7, True), broken.everything
     assert (site.states()["code"], site.columns) == ("failed", ["display", "id", "name"])
+    assert "; or go back: seedbed release back -e prod 1; or end it as it is: " in broken.err
     (tmp_path / "told.broken").unlink()
 
     assert site.next("--through", "migrate").code == 0
@@ -192,6 +193,11 @@ def test_after_its_contract_a_release_is_not_taken_back(site: Users) -> None:
     assert site.next("--through", "contract").code == 0
     refused = site.run("release", "back", "-e", ENV)
     assert (refused.code, "from a snapshot alone" in refused.err) == (3, True), refused.everything
+    assert (
+        "lost: what was written since" in refused.err
+        or "has no snapshot" in refused.err
+        or ("its operator may have" in refused.err)
+    ), refused.everything
     assert site.columns == ["display", "id"]
     assert site.run("release", "abandon", "-e", ENV, "--because", "enough").code == 0
     assert site.release.state == "abandoned"

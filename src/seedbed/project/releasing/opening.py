@@ -88,6 +88,7 @@ def open_release(
             if same := next((each for each in others if each.bundle == bundle.sha256), None):
                 found.place(store, same)
                 return Opened(same, False, _plans(found), rules_for(store, same, found.environment))
+            _tell_of_image(operator, found.environment)
             _require_open(in_the_way(others), environment)  # before plans are made, which takes its time
             number = max(store.numbers(), default=0) + 1
             plans = _planned(found, operator, number)
@@ -101,6 +102,15 @@ def open_release(
             if (soaking is None or _superseded(operator, soaking, number)) and store.create(release):
                 return Opened(release, True, plans, rules_for(store, release, found.environment))
     raise Unavailable(f"others open releases of {environment.name} all the time")
+
+
+def _tell_of_image(operator: Operator, environment: Environment) -> None:
+    """Say what is not known yet where a task carries out the files of its image."""
+    if environment.has_runs and environment.files == "image":
+        operator.tell(
+            "whether the task's image has these files is told by the first command that it carries out:"
+            " one with others is refused"
+        )
 
 
 def _open(store: ReleaseStore) -> Sequence[Release]:

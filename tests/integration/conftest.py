@@ -38,6 +38,7 @@ def assemblies(shared_path: Path) -> Path:
             *(release("one", each) for each in ("dev-ana", "staging", "prod")),
             *(release(name, each) for name in ("half", "two") for each in ("dev-ana", "staging")),
             release("other_key", "dev-ana"),
+            release("hotfix", "staging"),
             Synthesis("sandbox-shop", "sandbox", write_sandbox_shop),
             Synthesis("edtech-dev-ana", "dev-ana", root=EDTECH, context=flags),
             Synthesis("whole-dev-ana", "dev-ana", root=EDTECH, context={**flags, **WITH_IMAGES}),

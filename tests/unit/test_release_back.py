@@ -21,7 +21,9 @@ from seedbed.model.release import SNAPSHOT, Evidence, Release, StepName
 from seedbed.model.resource import ResourceAction
 from seedbed.planning.releases import SILENCE, choices, claim, end, hold, taken_back
 from seedbed.project.releasing import former as formers
+from seedbed.project.releasing import opening
 from seedbed.project.releasing.cost import after_contract
+from seedbed.project.releasing.going import Operator
 from seedbed.project.releasing.unpacked import Unpacked
 from seedbed.releases.directory_store import DirectoryStore
 from tests.support.release_steps import (
@@ -187,3 +189,20 @@ def test_after_the_contract_it_is_told_what_a_restore_costs() -> None:
         "ai/opensearch: this release has no snapshot of it, so what went is lost",
     ]
     assert "seedbed snapshot restore -e prod" in hint_text(error.try_, "prod", "")
+
+
+# --- what is not known when one is opened
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_told"),
+    [
+        (Environment("prod", access="task"), True),
+        (Environment("prod", access="task", files="upload"), False),
+        (Environment("prod"), False),
+    ],
+)
+def test_that_the_files_of_a_task_are_not_known_yet_is_told(environment: Environment, is_told: bool) -> None:
+    told: list[str] = []
+    opening._tell_of_image(cast("Operator", SimpleNamespace(tell=told.append)), environment)
+    assert [each.partition(" has these")[0] for each in told] == ["whether the task's image"] * is_told

@@ -112,10 +112,10 @@ def site(
     return made
 
 
-STORES = ["directory", *(pytest.param(each, marks=pytest.mark.soak) for each in ("database", "table"))]
+STORES = ("directory", "database", "table")
 
 
-@pytest.mark.slow(40)
+@pytest.mark.soak
 @pytest.mark.parametrize("site", STORES, indirect=True)
 def test_a_hotfix_passes_what_soaks_and_contracts_for_it(site: Soaking) -> None:
     site.begin()
@@ -151,7 +151,7 @@ def test_a_hotfix_passes_what_soaks_and_contracts_for_it(site: Soaking) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("site", ["directory", "database", "table"], indirect=True)
+@pytest.mark.parametrize("site", STORES, indirect=True)
 def test_a_hotfix_is_taken_back_and_what_it_carried_on_goes_on_anew(site: Soaking) -> None:
     site.begin()
     bundle = site.bundle.read_bytes()

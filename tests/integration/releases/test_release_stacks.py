@@ -114,3 +114,34 @@ def test_what_was_deployed_stays_and_goes_where_that_is_asked_for(
     assert shop.indexes(ENV) == ["by_slug"]
     once_more = shop.run("release", "back", "-e", ENV, "2", "--stacks")
     assert once_more.code == 0, once_more.everything
+
+
+@pytest.mark.soak
+def test_a_hotfix_adds_an_index_and_carries_on_what_removes_another(
+    tmp_path: Path, ministack_account: World, assemblies: Path
+) -> None:
+    shop = Shop(tmp_path, ministack_account, assemblies)
+    shop.prepare()
+    shop.has("one", environment=ENV)
+    shop.has("half", environment=ENV)
+    shop.has("two", environment=ENV)
+    released(shop, "half")
+    code_is_out(shop)
+    soaks = shop.run("release", "next", "-e", ENV, "--through", StepName.SOAK)
+    assert soaks.code == 0, soaks.everything
+
+    released(shop, "hotfix")
+    store, release = newest(shop)
+    former = store.load(1)
+    assert former is not None
+    assert (release.number, release.supersedes, former.state) == (2, 1, "superseded")
+    assert shop.run("release", "next", "-e", ENV).code == 6
+    assert shop.indexes(ENV) == ["by_slug", "by_teacher", "by_title"]
+    refused = shop.run("release", "back", "-e", ENV, "--stacks")
+    assert (refused.code, "was not deployed as the bundle of release 1 has it" in refused.err) == (3, True), (
+        refused.everything
+    )
+    code_is_out(shop)
+    done = shop.run("release", "next", "-e", ENV)
+    assert done.code == 0, done.everything
+    assert shop.indexes(ENV) == ["by_slug", "by_title"]

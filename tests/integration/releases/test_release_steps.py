@@ -201,3 +201,22 @@ def test_after_its_contract_a_release_is_not_taken_back(site: Users) -> None:
     assert site.columns == ["display", "id"]
     assert site.run("release", "abandon", "-e", ENV, "--because", "enough").code == 0
     assert site.release.state == "abandoned"
+
+
+@pytest.mark.slow(25)
+def test_a_hotfix_ends_what_waits_for_its_contract_and_asks_all_anew(site: Users) -> None:
+    site.approve(StepName.CODE)
+    assert site.next().code == 6
+    (site.root / "services/user/postgres/migrations/20260101000005_more.sql").write_text(
+        "-- seedbed: overtake=20260101000004\n-- migrate:up\nALTER TABLE users ADD more text;\n"
+    )
+    site.build(commit="d" * 40)
+    opening = [site.start("release", "open", "-e", ENV, str(site.bundle)) for _ in range(2)]
+    said = [each.communicate()[1] for each in opening]
+    assert [each.returncode for each in opening] == [0, 0], said
+    former = site.store.load(1)
+    assert former is not None
+    assert (site.store.numbers(), former.state, site.release.supersedes) == ([1, 2], "superseded", 1)
+    expanded = site.next()
+    assert (expanded.code, "it is not said yet" in expanded.err) == (6, True), expanded.everything
+    assert site.columns == ["display", "id", "more", "name"]

@@ -49,6 +49,9 @@ RELEASES = {
     "one": PLAIN,
     "half": PLAIN + BY_SLUG,
     "two": PLAIN + BY_SLUG + BY_TEACHER,
+    "hotfix": PLAIN.replace('slug = "S"', 'slug = "S"\ntitle = "S"')
+    + BY_SLUG
+    + BY_SLUG.replace("slug", "title"),
     "other_key": OTHER_KEY,
 }
 APP = (

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seedbed.engines.postgres.address import Address, Login
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.logins.lacking import Lack, Topic, in_words, lacking
+from seedbed.engines.postgres.logins.scram import scram
 from seedbed.engines.postgres.store.history import closed
 from seedbed.engines.postgres.wire.connection import OWN_PATH
 from seedbed.engines.postgres.wire.messages import ServerError, asking, run
@@ -183,7 +184,10 @@ def _granted(each: Lack, app: str) -> Iterator[str]:
 
 def verifier(connection: Connection, login: Login) -> str:
     """Return what the server keeps of a password, quoted: computed here, so that no statement carries the password."""
-    made = connection.pgconn.encrypt_password(login.password.reveal().encode(), login.user.encode(), _SCRAM)
+    password = login.password.reveal()
+    if password.isascii():
+        return quoted_text(scram(password, connection.info.parameter_status("scram_iterations")))
+    made = connection.pgconn.encrypt_password(password.encode(), login.user.encode(), _SCRAM)
     return quoted_text(made.decode())
 
 

@@ -12,6 +12,7 @@ pytest.register_assert_rewrite("seedbed.testing")
 
 from seedbed.engines.postgres.engine import PostgresEngine  # noqa: E402
 from seedbed.engines.postgres.sandbox import EmbeddedServer  # noqa: E402
+from seedbed.engines.postgres.sharing.names import template_database  # noqa: E402
 from seedbed.errors import Refused, UsageError  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402
 from seedbed.model.sharing import Share  # noqa: E402
@@ -67,6 +68,22 @@ def test_a_password_that_changed_is_set(rds: Base) -> None:
     rds.make(ana)
     ana.password = "canary-new-1f9c"
     assert "set the password" in rds.make(ana)
+    assert ana.can("SELECT 1", which="app_user") == [(1,)]
+
+
+@pytest.mark.parametrize("password", ["canary-plain-1f9c", "canary-ñandú\u00a01f9c"])
+def test_a_password_is_kept_as_the_server_wants_it_kept(rds: Base, password: str) -> None:
+    """With as many rounds as it says, and prepared as whoever logs in prepares it."""
+    ana = named(rds, "ana")
+    ana.password = password
+    with connected(rds.server, "postgres") as connection:
+        connection.execute("ALTER ROLE rds SET scram_iterations = 5000")
+        rds.make(ana)
+        connection.execute("ALTER ROLE rds RESET scram_iterations")
+        kept = connection.execute(
+            "SELECT split_part(rolpassword, ':', 1) FROM pg_authid WHERE rolname LIKE %s", [f"{ana.name}%"]
+        ).fetchall()
+    assert kept == [("SCRAM-SHA-256$5000",)] * 2
     assert ana.can("SELECT 1", which="app_user") == [(1,)]
 
 
@@ -355,6 +372,9 @@ RICH = (
     "REVOKE EXECUTE ON FUNCTION s.twice(int) FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION s.twice(int) TO {app}",
     "CREATE TYPE s.kind AS ENUM ('a')",
+    "REVOKE USAGE ON TYPE s.kind FROM PUBLIC",
+    "GRANT USAGE ON TYPE s.kind TO {app}",
+    "GRANT TRUNCATE ON t TO {app} WITH GRANT OPTION",
     "CREATE TABLE hidden (id int, seen int)",
     "REVOKE ALL ON hidden FROM {app}",
     "GRANT SELECT (seen) ON hidden TO {app}",
@@ -411,6 +431,7 @@ def test_a_copy_has_all_that_was_kept_under_its_own_logins(base: Base) -> None:
     assert f"a copy of template {template}" in base.make(ben, template)
     assert rights(ben) == before == rights(ana)
     assert ben.can("SELECT note, s.twice(2) FROM s.v", which="app_user") == [("seeded", 4)]
+    assert ben.can("SELECT to_regnamespace('seedbed_template')") == [(None,)]
     assert ben.can("SELECT id FROM rows", which="app_user") == [(1,)]
     told = ben.can("INSERT INTO told DEFAULT VALUES RETURNING place, who", which="app_user")
     assert told == [(ben.name, ben.names["app_user"])]
@@ -432,6 +453,56 @@ def test_a_copy_has_all_that_was_kept_under_its_own_logins(base: Base) -> None:
         assert template in shared.templates()
         shared.drop_template(template)
         assert template not in shared.templates()
+
+
+@pytest.mark.parametrize("is_his", [True, False])
+def test_the_rights_in_a_copy_are_read_where_nobody_but_the_administrator_wrote_them_down(
+    rds: Base, is_his: bool
+) -> None:
+    """A template whose maker had a schema of that name, and one that was kept before rights were written down."""
+    ana, ben = rich(rds), named(rds, "ben")
+    template = f"unwritten-{ana.environment}"
+    written = '{"owner": "o", "app": "a", "statements": ["CREATE ROLE his SUPERUSER"]}'
+    if is_his:
+        ana.can("CREATE SCHEMA seedbed_template", f"COMMENT ON SCHEMA seedbed_template IS '{written}'")
+    assert rds.keep(ana, template)
+    if not is_his:
+        name = template_database("sample", "user/postgres", template)
+        with connected(rds.server, "postgres") as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
+            with connected(rds.server, name) as inside:
+                inside.execute("DROP SCHEMA seedbed_template")
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
+    rds.make(ben, template)
+    assert rights(ben) == rights(ana)
+
+
+def test_a_copy_s_history_says_whose_it_was_and_forgets_what_was_verified_there(rds: Base) -> None:
+    ana, ben = named(rds, "ana"), named(rds, "ben")
+    rds.make(ana)
+    ana.settle()
+    ana.can("INSERT INTO seedbed.migrations_verified (record) VALUES ('{}')")
+    assert rds.keep(ana, "verified")
+    rds.make(ben, "verified")
+    told = [("bind", f"a copy of what {ana.environment} had")]
+    assert ben.can("SELECT action, because FROM seedbed.migrations_audit") == told
+    assert ben.can("SELECT record FROM seedbed.migrations_verified") == []
+    ben.can("INSERT INTO seedbed.migrations_verified (record) VALUES ('{}')")
+    assert rds.make(ben, "verified") == ""
+    assert ben.can("SELECT action, because FROM seedbed.migrations_audit") == told
+    assert ben.can("SELECT record FROM seedbed.migrations_verified") == [("{}",)]
+
+
+def test_a_copied_history_of_a_newer_seedbed_is_refused_and_left_as_it_is(rds: Base) -> None:
+    ana, ben = named(rds, "ana"), named(rds, "ben")
+    rds.make(ana)
+    ana.settle()
+    ana.can("UPDATE seedbed.migrations_identity SET format = 99")
+    assert rds.keep(ana, "newer")
+    with pytest.raises(Refused, match="written by a newer seedbed"):
+        rds.make(ben, "newer")
+    assert ben.can("SELECT environment FROM seedbed.migrations_identity") == [(ana.environment,)]
+    assert ben.can("SELECT count(*) FROM seedbed.migrations_audit") == [(0,)]
 
 
 def test_nothing_is_kept_of_a_database_that_somebody_is_connected_to_or_that_has_settings_of_its_own(

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from seedbed.engines.postgres.logins import making
-from seedbed.engines.postgres.sharing import binding, server
+from seedbed.engines.postgres.sharing import binding, sending, server
 from seedbed.engines.postgres.wire import messages
+from seedbed.engines.postgres.wire.libpq import PlainConnection
 
 
 def killed_at(number: int, work: Callable[[], object], *, sent: bool) -> bool:
@@ -43,10 +44,18 @@ def _arm(number: int, *, sent: bool) -> None:
     def counting(connection: Any, text: str) -> list[str]:
         if next(told) == number:
             if sent:
-                connection.pgconn.send_query(text.encode())
-                connection.pgconn.flush()
+                _send(connection, text.encode())
             os.kill(os.getpid(), signal.SIGKILL)
         return run(connection, text)
 
-    for module in (server, making, binding):
+    for module in (server, sending, making, binding):
         vars(module)["run"] = counting
+
+
+def _send(connection: Any, text: bytes) -> None:
+    if isinstance(connection, PlainConnection):
+        connection._library.PQsendQuery(connection._open, text)
+        connection._library.PQflush(connection._open)
+    else:
+        connection.pgconn.send_query(text)
+        connection.pgconn.flush()

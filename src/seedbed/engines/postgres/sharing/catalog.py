@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import DecodeError, Struct
 from msgspec.json import decode, encode
+from msgspec.structs import replace
 
 from seedbed.engines.postgres.files.quoting import quoted_text
 from seedbed.engines.postgres.sharing.names import TEMPLATE_PREFIX, shared_settings
@@ -21,6 +22,7 @@ from seedbed.model.sharing import Share
 
 _OWN_PUBLIC = 150000  # since version 15 schema public is the database owner's, and nobody else creates there
 _SHARE, _TEMPLATE = "seedbed share ", "seedbed template "
+_NOW = "date_part('epoch', clock_timestamp())::text"
 
 
 class Found(Struct, frozen=True):
@@ -80,6 +82,18 @@ def templates(query: Query) -> dict[str, Template]:
     return found
 
 
+def kept(query: Query, name: str) -> Template | None:
+    """Return what is kept in the database `name`, as it is used now; None where there is no such template."""
+    rows = query(
+        f"{OWN_PATH}; SELECT comment, {_NOW} FROM pg_database AS d, shobj_description(d.oid, 'pg_database') AS comment "
+        f"WHERE datname = {quoted_text(name)} AND starts_with(comment, {quoted_text(_TEMPLATE)})"
+    )
+    for comment, seconds in rows:
+        found = decode(str(comment).removeprefix(_TEMPLATE), type=Template)
+        return replace(found, used=float(seconds or 0))
+    return None
+
+
 def unfinished(query: Query) -> list[str]:
     """Return the databases that are to be templates and are not yet: each is being made, or was left by a kill."""
     known = templates(query)
@@ -98,9 +112,10 @@ def _commented(query: Query, of: str, relation: str, name: str, prefix: str) -> 
 
 def roles(query: Query, names: Sequence[str]) -> dict[str, str]:
     """Return the comments of those of `names` that are roles."""
+    wanted = ", ".join(map(quoted_text, names))
     rows = query(
-        f"{OWN_PATH}; SELECT rolname::text, coalesce(shobj_description(oid, 'pg_authid'), '') FROM pg_roles "
-        f"WHERE rolname IN ({', '.join(map(quoted_text, names))})"
+        f"{OWN_PATH}; SELECT name, coalesce(shobj_description(oid, 'pg_authid'), '') "
+        f"FROM unnest(ARRAY[{wanted}]) AS name, to_regrole(quote_ident(name)) AS oid WHERE oid IS NOT NULL"
     )
     return {str(row[0]): str(row[1]) for row in rows}
 
@@ -148,7 +163,5 @@ def open_to_all(query: Query, names: Sequence[str]) -> list[str]:
 
 
 def now(query: Query) -> float:
-    ((seconds,),) = query(
-        "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.text"
-    )
+    ((seconds,),) = query(f"{OWN_PATH}; SELECT {_NOW}")
     return float(seconds or 0)

@@ -3,13 +3,17 @@
 `REASSIGN OWNED` knows everything that can have an owner, but no grant, no default privilege and no policy: these are
 read from the catalogue and said anew, and `DROP OWNED` takes the old ones. Both statements also touch what belongs to
 no database. So what the old logins have there is read first, and said again in the same transaction.
+
+Nobody changes a template. So its rights are read once, when it is kept, and written down there for its copies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from secrets import token_hex
 
 from msgspec import Struct
+from msgspec.json import decode, encode
 
 from seedbed.engines.postgres.files.quoting import quoted_name, quoted_text
 from seedbed.engines.postgres.wire.connection import OWN_PATH
@@ -23,6 +27,26 @@ class Pair(Struct, frozen=True):
     app: str
 
 
+class Written(Struct, frozen=True):
+    """The statements that say the rights of two logins anew, whose names stand as `owner` and `app`."""
+
+    owner: str
+    app: str
+    statements: tuple[str, ...]
+
+    def of(self, pair: Pair) -> list[str]:
+        """Return them for `pair`."""
+        owner, app = quoted_name(pair.owner), quoted_name(pair.app)
+        return [each.replace(self.owner, owner).replace(self.app, app) for each in self.statements]
+
+
+# The schema whose comment has what is written down in a template. It is the administrator's, as nothing else there.
+_NOTE = "seedbed_template"
+_WRITTEN = f"""
+SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace
+WHERE nspname = '{_NOTE}' AND pg_get_userbyid(nspowner) = current_user
+"""
+_IS_FREE = f"SELECT '' WHERE to_regnamespace('{_NOTE}') IS NULL"
 # What has a list of grants, as GRANT names it; columns have theirs beside those of their table.
 _GRANTABLE = """
 granted (owner, acl, kind, name, columns) AS (
@@ -43,16 +67,20 @@ granted (owner, acl, kind, name, columns) AS (
 )"""
 _ROLES = """
 role (old, new) AS MATERIALIZED (
-    SELECT oid, new FROM (VALUES ({old_owner}, {new_owner}), ({old_app}, {new_app})) AS v (name, new)
-    JOIN pg_roles ON rolname = v.name
+    SELECT to_regrole(quote_ident(name))::oid, new
+    FROM (VALUES ({old_owner}, {new_owner}), ({old_app}, {new_app})) AS v (name, new)
 )"""
+# What has the same rights is named in one statement.
 _GRANTS = f"""
-WITH {_ROLES}, {_GRANTABLE}
-SELECT format('GRANT %s ON %s %s TO %I%s', string_agg(e.privilege_type || columns, ', '), kind, name, role.new,
-              CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-FROM granted, aclexplode(acl) AS e JOIN role ON role.old = e.grantee
-WHERE e.grantee <> owner AND pg_has_role(owner, 'USAGE')
-GROUP BY kind, name, role.new, is_grantable
+WITH {_ROLES}, {_GRANTABLE}, given (rights, kind, name, new, ending) AS (
+    SELECT string_agg(e.privilege_type || columns, ', ' ORDER BY columns, e.privilege_type), kind, name, role.new,
+           CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+    FROM granted, aclexplode(acl) AS e JOIN role ON role.old = e.grantee
+    WHERE e.grantee <> owner AND pg_has_role(owner, 'USAGE')
+    GROUP BY kind, name, role.new, is_grantable
+)
+SELECT format('GRANT %s ON %s %s TO %I%s', rights, kind, string_agg(name, ', '), new, ending)
+FROM given GROUP BY rights, kind, new, ending
 """
 # Where they hold for all schemas, they stand in the place of what PostgreSQL grants by itself: to PUBLIC, use of
 # types and of functions. What is not granted any more is revoked.
@@ -127,6 +155,17 @@ class Handover(Struct, frozen=True):
         """Return what in this database is the old logins' still."""
         return self._found(query, _LEFT)
 
+    def note(self, query: Query) -> Iterator[str]:
+        """Yield the statements that write down the rights of the new logins, who have it all by now, for its copies."""
+        if self._found(query, _IS_FREE):
+            names = Pair(
+                f"owner_{token_hex(16)}", f"app_{token_hex(16)}"
+            )  # as nothing in a database is called
+            copied = Handover(self.new, names, self.name, self.then)
+            written = encode(Written(names.owner, names.app, tuple(copied._rights(query)))).decode()
+            yield f"CREATE SCHEMA {_NOTE}"
+            yield f"COMMENT ON SCHEMA {_NOTE} IS {quoted_text(written)}"
+
     def statements(self, query: Query) -> Iterator[str]:
         """Yield what is one transaction; nobody else may change the database meanwhile. Raises QueryFailed."""
         owner, app = quoted_name(self.new.owner), quoted_name(self.new.app)
@@ -134,7 +173,11 @@ class Handover(Struct, frozen=True):
         # Whoever is to own things in schema public needs its rights there: they are the database's owner's.
         yield f"ALTER DATABASE {quoted_name(self.name)} OWNER TO {owner}"
         shared = self._found(query, _SHARED)
-        yield from self._found(query, _SCHEMAS, _GRANTS, _DEFAULTS, _POLICIES)
+        if found := self._found(query, _WRITTEN):
+            yield f"DROP SCHEMA {_NOTE}"
+            yield from decode(found[0], type=Written).of(self.new)
+        else:
+            yield from self._rights(query)
         yield f"REASSIGN OWNED BY {old_owner} TO {owner}"
         yield f"REASSIGN OWNED BY {old_app} TO {app}"
         # One after the other: default privileges go with either of the two, and the server does not expect both.
@@ -142,6 +185,9 @@ class Handover(Struct, frozen=True):
         yield f"DROP OWNED BY {old_owner}"
         yield from shared
         yield f"ALTER DATABASE {quoted_name(self.name)} OWNER TO {quoted_name(self.then)}"
+
+    def _rights(self, query: Query) -> list[str]:
+        return self._found(query, _SCHEMAS, _GRANTS, _DEFAULTS, _POLICIES)
 
     def _found(self, query: Query, *texts: str) -> list[str]:
         """Return what `texts` find, asked in one message."""

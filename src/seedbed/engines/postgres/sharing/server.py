@@ -11,7 +11,6 @@ What is done under it is done in steps that the next run finds as they are:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum, auto
@@ -33,10 +32,11 @@ from seedbed.engines.postgres.sharing.names import (
     shared_settings,
     template_database,
 )
+from seedbed.engines.postgres.sharing.sending import doing, send_whole
 from seedbed.engines.postgres.sharing.telltale import telltale
-from seedbed.engines.postgres.wire.connection import OWN_PATH, open_connection
-from seedbed.engines.postgres.wire.messages import ServerError, asking, run, translate_errors
-from seedbed.errors import LeaseLost, Refused, Unreachable, UsageError
+from seedbed.engines.postgres.wire.connection import open_connection
+from seedbed.engines.postgres.wire.messages import ServerError, asking, run
+from seedbed.errors import Refused, UsageError
 from seedbed.model.secret import Secret
 from seedbed.model.sharing import Share
 from seedbed.support.phrases import listed
@@ -51,9 +51,6 @@ _TEMPLATE_PAIR = Pair(TEMPLATE_OWNER, TEMPLATE_APP)
 _SET_OPTION = 160000  # since version 16 a member may inherit a role's rights, or act as it, or both
 _TRANSACTION_TIMEOUT = 170000  # the version that has that setting
 _GONE, _IN_USE = "3D000", "55006"
-_COLLIDED = (
-    "XX000"  # two statements changed one row of a catalogue that all databases share: "concurrently updated"
-)
 _KNOWN = ("host", "port", "sslmode", "sslrootcert", "pauses")
 
 
@@ -98,16 +95,16 @@ class SharedPostgres:
         catalog.require_version(connection.info.server_version, is_superuser=self._is_superuser)
 
     def listed(self) -> Sequence[Share]:
-        with _doing("listing what is on the shared server"):
+        with doing("listing what is on the shared server"):
             return catalog.shares(self._query)
 
     def templates(self) -> Sequence[str]:
-        with _doing("listing the templates of the shared server"):
+        with doing("listing the templates of the shared server"):
             return sorted({each.name for each in catalog.templates(self._query).values()})
 
     def make(self, share: Share, logins: Mapping[str, Secret], *, template: str = "") -> str:
         place = self._place_of(share, logins)
-        with _doing(f"making {share}"), self._locked(place.name):
+        with doing(f"making {share}"), self._locked(place.name):
             made = self._logins(share, place)
             are_new = len(made) == 2
             content, told = self._database(share, place, template)
@@ -121,7 +118,7 @@ class SharedPostgres:
     def drop(self, share: Share) -> str:
         names = shared_settings(share.environment, share.service)
         pair = Pair(names["user"], names["app_user"])
-        with _doing(f"dropping {share}"), self._locked(names["name"]):
+        with doing(f"dropping {share}"), self._locked(names["name"]):
             found = catalog.roles(self._query, (pair.owner, pair.app))
             ours = [
                 each for each in (pair.app, pair.owner) if found.get(each) == catalog.share_comment(share)
@@ -140,7 +137,7 @@ class SharedPostgres:
         names = shared_settings(share.environment, share.service)
         pair = Pair(names["user"], names["app_user"])
         copy = template_database(share.platform, share.database, template)
-        with _doing(f"keeping {share}"), self._locked(names["name"]), self._locked(copy):
+        with doing(f"keeping {share}"), self._locked(names["name"]), self._locked(copy):
             if copy in catalog.templates(self._query):
                 return True
             found = catalog.database(self._query, names["name"], pair.app)
@@ -150,14 +147,13 @@ class SharedPostgres:
             self._sweep(but=copy)
             if not self._copied(copy, names["name"]) or not self._handed_to_nobody(copy, pair):
                 return False
-            self._finish(
-                copy, catalog.Template(share.platform, share.database, template, catalog.now(self._query))
-            )
+            used = catalog.now(self._query)
+            self._finish(copy, catalog.Template(share.platform, share.database, template, used))
             self._prune(share)
         return True
 
     def drop_template(self, name: str) -> None:
-        with _doing(f"dropping template {name}"):
+        with doing(f"dropping template {name}"):
             for database, each in catalog.templates(self._query).items():
                 if each.name == name:
                     self._drop_database(database)
@@ -231,11 +227,10 @@ class SharedPostgres:
 
     def _created(self, name: str, template: str) -> bool:
         """Make the database `name`, and return whether it is a copy of `template`: where that is gone it is empty."""
-        kept = catalog.templates(self._query)
-        if template in kept:
+        if template and (kept := catalog.kept(self._query, template)):
             try:
-                used = catalog.template_comment(replace(kept[template], used=catalog.now(self._query)))
-                run(self._connection, f"COMMENT ON DATABASE {quoted_name(template)} IS {quoted_text(used)}")
+                used = quoted_text(catalog.template_comment(kept))
+                run(self._connection, f"COMMENT ON DATABASE {quoted_name(template)} IS {used}")
                 run(self._connection, _create(name, template))
                 return True
             except ServerError as error:
@@ -264,17 +259,20 @@ class SharedPostgres:
         reached = f"GRANT CONNECT ON DATABASE {database} TO {quoted_name(pair.app)}"
         # What is handed over has the rights that were kept, by the names that are right.
         is_whole = are_new and content is Content.COPIED
+        is_found = content in {Content.OWN, Content.UNKNOWN}
         if content is Content.UNKNOWN:
             were_kept = TEMPLATE_OWNER in catalog.roles(self._query, [TEMPLATE_OWNER])
             content = Content.COPIED if were_kept else Content.NONE
-        with self._inside(place.name) as connection:
+        with self._inside(place.name, is_found=is_found) as connection:
             if content is Content.COPIED:
                 handover = Handover(_TEMPLATE_PAIR, pair, place.name, then=pair.owner)
-                _sent(connection, [*handover.statements(asking(connection)), reached])
+                send_whole(connection, [*handover.statements(asking(connection)), reached])
             elif content is Content.NONE:
-                _sent(connection, [f"ALTER DATABASE {database} OWNER TO {quoted_name(pair.owner)}", reached])
+                send_whole(
+                    connection, [f"ALTER DATABASE {database} OWNER TO {quoted_name(pair.owner)}", reached]
+                )
             else:
-                _sent(connection, [reached])
+                send_whole(connection, [reached])
             return [] if is_whole else [*making.make(connection, place, place.name, are_new=are_new)]
 
     def _close(self) -> None:
@@ -308,7 +306,7 @@ class SharedPostgres:
             if database:
                 with self._inside(database) as connection:
                     given = f"REASSIGN OWNED BY {role} TO {quoted_name(owner)}"
-                    _sent(connection, [given, f"DROP OWNED BY {role}"])
+                    send_whole(connection, [given, f"DROP OWNED BY {role}"])
         self._transaction([f"DROP OWNED BY {role}", f"DROP ROLE IF EXISTS {role}"])
 
     # The steps of `keep`
@@ -340,8 +338,10 @@ class SharedPostgres:
             query = asking(connection)
             is_done = not handover.strange(query) and not telltale(query, pair.owner.removesuffix(MIGRATE))
             if is_done:
-                _sent(connection, [*handover.statements(query)])
+                send_whole(connection, [*handover.statements(query)])
                 is_done = not handover.left(query)
+            if is_done:
+                send_whole(connection, [*handover.note(query)])
         if not is_done:
             self._drop_database(copy)
         return is_done
@@ -378,9 +378,12 @@ class SharedPostgres:
     # Of all steps
 
     @contextmanager
-    def _inside(self, name: str) -> Iterator[Connection]:
-        """Yield the administrator's session in the database `name`, whatever its owner said of sessions there."""
-        if catalog.is_limited(self._query, name):
+    def _inside(self, name: str, *, is_found: bool = True) -> Iterator[Connection]:
+        """Yield the administrator's session in the database `name`, whatever its owner said of sessions there.
+
+        `is_found`: it may have had an owner other than the administrator.
+        """
+        if is_found and catalog.is_limited(self._query, name):
             self._transaction([f"ALTER DATABASE {quoted_name(name)} CONNECTION LIMIT -1"])
         with closing(open_connection(replace(self._place, name=name))) as connection:
             can_end = connection.info.server_version >= _TRANSACTION_TIMEOUT
@@ -406,34 +409,7 @@ class SharedPostgres:
     def _transaction(self, statements: Sequence[str]) -> None:
         wanted = [*filter(None, statements)]
         if wanted:
-            _sent(self._connection, wanted)
-
-
-@contextmanager
-def _doing(what: str) -> Iterator[None]:
-    """Say what an error of the server's means for who does `what`. Raises Unreachable, StepFailed."""
-    try:
-        with translate_errors(what):
-            yield
-    except LeaseLost as error:
-        raise Unreachable(
-            f"{what} stopped halfway: the connection broke",
-            because=error.because,
-            try_="run it again: it goes on",
-        ) from None
-
-
-def _sent(connection: Connection, statements: Sequence[str]) -> None:
-    """Send `statements` as one transaction, and again where another one changed a row of a catalogue meanwhile."""
-    for attempt in range(5):
-        try:
-            run(connection, "; ".join(["BEGIN", OWN_PATH, *statements, "COMMIT"]))
-            return
-        except ServerError as error:
-            collided = error.sqlstate == _COLLIDED and "concurrently" in str(error)
-            if attempt == 4 or not (collided or error.is_transient):
-                raise
-        time.sleep(0.1 * 2**attempt)
+            send_whole(self._connection, wanted)
 
 
 def _key(name: str) -> int:

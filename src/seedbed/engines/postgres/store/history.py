@@ -202,6 +202,29 @@ class HistoryTable:
         audit = self.audit(actor, "bind", "", because)
         return f"BEGIN; {OWN_PATH}; {ownership.guard(self._schema)}; {stamp}; {audit}; COMMIT"
 
+    def inherited(self, identity: Identity, actor: str) -> str:
+        """Return the statements that write `identity` over that of the database which this one is a copy of.
+
+        A line in the audit says which that was, and what `verify` found there is forgotten. Where there is no identity,
+        or it is `identity`, nothing is changed. The last one but COMMIT is a query, with a row for each identity that
+        is still another one, because `read` would refuse it.
+        """
+        names = "platform, database, environment"
+        stored = f"{self._prefix}.migrations_identity"
+        values = ", ".join(map(quoted_text, (identity.platform, identity.database, identity.environment)))
+        differs = f"({names}) IS DISTINCT FROM ({values})"
+        return f"""BEGIN; {OWN_PATH}; {ownership.guard(self._schema)};
+            WITH inherited AS MATERIALIZED (
+                SELECT environment FROM {stored} WHERE {differs}
+                AND (SELECT count(*) = 1 AND max(format) <= {FORMAT} FROM {stored})
+            ), forgotten AS (
+                DELETE FROM {self._prefix}.migrations_verified WHERE EXISTS (SELECT FROM inherited)
+            ), told AS (
+                INSERT INTO {self._prefix}.migrations_audit (actor, action, version, because)
+                SELECT {quoted_text(actor)}, 'bind', '', format('a copy of what %s had', environment) FROM inherited
+            ) UPDATE {stored} SET ({names}) = ({values}), bound_at = {_NOW} WHERE EXISTS (SELECT FROM inherited);
+            SELECT FROM {stored} WHERE {differs}; COMMIT"""
+
     def applied(self, migration: Migration, owner: str, *, after: str = "") -> str:
         """Return the statement that records `migration` as applied; the statement returns milliseconds.
 

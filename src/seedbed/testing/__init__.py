@@ -13,7 +13,7 @@ at its server from outside. What only some engines can do is a contract of its o
 `SchemaContract`, `UnlockContract`, `ExpiryContract`, `AtomicLoadContract`, `BulkLoadContract`, `ScriptContract`,
 `TroubleContract`, `SilenceContract`, `IdsContract`, `PresenceContract`,
 `QueryContract`, `OneOwnerContract`, `PlaceContract`, `VerifiedContract`, `LoginsContract`,
-`SharingContract`, `UsageContract`.
+`SharingContract`, `SnapshotContract`, `UsageContract`.
 pytest is imported when one of the contracts is asked for, not before: the runner that the suite starts and kills
 lives here too.
 """
@@ -28,6 +28,7 @@ from seedbed.testing.harness import (
     LoginsHarness,
     ScriptHarness,
     SharingHarness,
+    SnapshotsHarness,
     TroubleHarness,
     UsageHarness,
 )
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         SeedContract,
         SharingContract,
         SilenceContract,
+        SnapshotContract,
         TroubleContract,
         UnlockContract,
         UnmigratedContract,
@@ -97,6 +99,8 @@ __all__ = [
     "SharingContract",
     "SharingHarness",
     "SilenceContract",
+    "SnapshotContract",
+    "SnapshotsHarness",
     "TroubleContract",
     "TroubleHarness",
     "UnlockContract",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from seedbed.engines.sharing import SharedServer
+from seedbed.engines.snapshots import Snapshots
 from seedbed.model.secret import Secret
 from seedbed.model.sharing import Share
+from seedbed.model.snapshot import Copy, Snapshot
+from seedbed.model.target import Target
 
 
 class Hold(Protocol):
@@ -206,6 +210,65 @@ class SharingHarness(Protocol):
 
     def content(self, share: Share) -> object:
         """Return what there is in `share`, to be compared; without what says whose it is."""
+        ...
+
+
+class Name(NamedTuple):
+    """What something is called where a snapshot or a copy lies, and what its place allows."""
+
+    name: str
+    longest: int
+    allowed: re.Pattern[str]
+
+
+class SnapshotsHarness(Protocol):
+    """What `SnapshotContract` wants: a database that has a history, and something in it.
+
+    *Content* is what there is, to be compared, by a connection that is not the engine's: without seedbed's own, and
+    without copies.
+    """
+
+    engine: Any  # with `SupportsSnapshots`
+    target: Target
+    requests: Sequence[
+        tuple[Any, str]
+    ]  # functions through which all goes that the engine asks: (owner, name)
+    knows_source: bool  # whether a copy says which snapshot it comes from
+    refusal: type[Exception]  # what is raised for what is not ours
+
+    def reached(self) -> AbstractContextManager[Snapshots]:
+        """Reach what keeps the snapshots, anew each time."""
+        ...
+
+    def foreign(self, release: int) -> Callable[[], bool] | None:
+        """Make something that has the name of a snapshot and is not ours; return what says whether it is as it was.
+
+        None where whatever has such a name is ours.
+        """
+        ...
+
+    def content(self) -> object:
+        """Return what the database has now."""
+        ...
+
+    def copied(self, copy: Copy) -> object:
+        """Return what a copy has, equal to the content of its database when the snapshot was taken."""
+        ...
+
+    def change(self) -> None:
+        """Have an application change the content, another way each time."""
+        ...
+
+    def unfinished(self) -> AbstractContextManager[bool]:
+        """Let nothing that is asked for come to its end; yield whether that can be."""
+        ...
+
+    def spoil(self, snapshot: Snapshot) -> bool:
+        """Take a part of a snapshot away, and return whether that can be."""
+        ...
+
+    def names(self, release: int, number: int) -> Iterable[Name]:
+        """Return what a snapshot and its copies are called that have the longest names of a platform."""
         ...
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ from seedbed.model.history import FORMAT, History, Identity, Owner, Revision, Re
 from seedbed.model.migration import Direction, Migration, MigrationFile, Phase, Step, Work
 from seedbed.model.secret import Secret
 from seedbed.model.seed import Dataset, Loaded, OnLoading, RowSource, Script, ignore_loading
+from seedbed.model.snapshot import Copy, Snapshot, known_id, snapshot_id
 from seedbed.model.target import Target
 
 Store = dict[str, Any]
@@ -235,6 +237,80 @@ class Lease:
         return Loaded(part.path, inserted, updated, count - inserted - updated)
 
 
+class Snapshots:
+    """Snapshots as files in `home`, and copies as stores beside the store: each is there as a whole, or not at all."""
+
+    lost: Sequence[str] = ()
+
+    def __init__(self, target: Target, address: Address, home: Path) -> None:
+        self._target, self._path, self._home = target, address.path, home
+        self._names = (target.platform, target.environment.name, target.database.service)
+
+    def listed(self) -> Sequence[Snapshot]:
+        known = {each: known_id(*self._names, each.stem) for each in self._home.glob("*.json")}
+        found = [self._snapshot(*numbers, each) for each, numbers in known.items() if numbers]
+        return sorted(found, key=lambda each: (each.release, each.number), reverse=True)
+
+    def take(self, release: int, number: int) -> Snapshot:
+        file = self._home / f"{snapshot_id(*self._names, release, number)}.json"
+        if not file.exists():
+            copied(self._path / "store.json", file)
+        return self._snapshot(release, number, file)
+
+    def delete(self, snapshot: Snapshot) -> None:
+        Path(snapshot.parts["store"]).unlink(missing_ok=True)
+
+    def restore(self, snapshot: Snapshot, name: str) -> Copy:
+        store = self._beside(name) / "store.json"
+        if not store.exists():
+            copied(Path(snapshot.parts["store"]), store)
+        return self._copy(name)
+
+    def copies(self) -> Sequence[Copy]:
+        stores = self._path.parent.glob(f"{self._path.name}.r*/store.json")
+        return [self._copy(each.parent.name.rpartition(".")[2]) for each in sorted(stores)]
+
+    def drop(self, name: str) -> bool:
+        shutil.rmtree(self._beside(name), ignore_errors=True)
+        return True
+
+    def address(self, copy: Copy) -> object:
+        return Address(Path(copy.settings["path"]))
+
+    def counts(self, session: Any) -> Mapping[str, int]:
+        return {name: len(rows) for name, rows in session.address.read()["tables"].items()}
+
+    def _beside(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{name}")
+
+    def _copy(self, name: str) -> Copy:
+        path = str(self._beside(name))
+        return Copy(
+            database=self._target.id, name=name, state="available", place=path, settings={"path": path}
+        )
+
+    def _snapshot(self, release: int, number: int, file: Path) -> Snapshot:
+        return Snapshot(
+            id=file.stem,
+            database=self._target.id,
+            release=release,
+            number=number,
+            state="available",
+            taken=file.stat().st_mtime,
+            size=file.stat().st_size,
+            percent=100,
+            parts={"store": str(file)},
+        )
+
+
+def copied(source: Path, file: Path) -> None:
+    """Make `file` equal to `source`, whole as soon as it has its name."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_suffix(".half")
+    half.write_bytes(source.read_bytes())
+    half.rename(file)
+
+
 class Embedded:
     """Directories in a directory."""
 
@@ -285,6 +361,13 @@ class ToyEngine:
         up, down = (self._steps(parts.get(name, [])) for name in ("up", "down"))
         phase = Phase(directives.get("phase", Phase.EXPAND))
         return Migration(file.version, file.name, file.path, file.checksum, phase, up, down)
+
+    def snapshots(
+        self, target: Target, cloud: object, home: Path | None
+    ) -> AbstractContextManager[Snapshots]:
+        assert home is not None
+        assert isinstance(target.address, Address)
+        return nullcontext(Snapshots(target, target.address, home))
 
     def _steps(self, lines: list[tuple[int, str]]) -> tuple[Step, ...]:
         return (Step(0, "\n".join(line for _, line in lines), lines[0][0]),) if lines else ()

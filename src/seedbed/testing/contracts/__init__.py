@@ -27,6 +27,7 @@ from seedbed.testing.contracts.resume import ResumeContract
 from seedbed.testing.contracts.seeds import SeedContract
 from seedbed.testing.contracts.sharing import SharingContract
 from seedbed.testing.contracts.silence import SilenceContract
+from seedbed.testing.contracts.snapshots import SnapshotContract
 from seedbed.testing.contracts.unmigrated import UnmigratedContract
 from seedbed.testing.contracts.usage import UsageContract
 from seedbed.testing.contracts.verified import VerifiedContract
@@ -56,6 +57,7 @@ __all__ = [
     "SeedContract",
     "SharingContract",
     "SilenceContract",
+    "SnapshotContract",
     "TroubleContract",
     "UnlockContract",
     "UnmigratedContract",

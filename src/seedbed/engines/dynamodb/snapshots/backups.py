@@ -209,15 +209,20 @@ class BackupSnapshots:
         return found
 
     def _backups(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the backups of all tables of the account, also of those that are gone, the oldest first."""
+        """Yield the backups of this database's tables, also of those that are gone, the oldest first."""
         found, request = [], {"BackupType": "USER"}
         while True:
             answer = self._database.client.call("ListBackups", request)
-            found += [each for each in answer.get("BackupSummaries", ()) if each["BackupStatus"] != "DELETED"]
+            found += [each for each in answer.get("BackupSummaries", ()) if self._is_ours(each)]
             if not (last := answer.get("LastEvaluatedBackupArn")):
                 break
             request["ExclusiveStartBackupArn"] = last
         yield from sorted(found, key=lambda each: float(each["BackupCreationDateTime"]))
+
+    def _is_ours(self, backup: Mapping[str, Any]) -> bool:
+        """Return whether it is one of a table of this database: a name may be that of another environment's, too."""
+        table, begin = str(backup["TableName"]), f"{self._database.service}-"
+        return backup["BackupStatus"] != "DELETED" and table.startswith(begin) and table.endswith(self._end)
 
     def _create(self, table: str, name: str) -> None:
         self._tried("CreateBackup", {"TableName": table, "BackupName": name}, fine=_BUSY)

@@ -54,6 +54,9 @@ class Kept:
         with self._snapshots().one(self.database) as (service, _):
             yield service
 
+    def content(self) -> object:
+        raise NotImplementedError
+
     def foreign(self, release: int) -> Callable[[], bool] | None:
         return None
 
@@ -146,6 +149,8 @@ class KeptUsers(Kept):
     @contextmanager
     def unfinished(self) -> Iterator[bool]:
         self.site.rds.looks, looks = 1_000_000, self.site.rds.looks
+        for each in self.site.rds.snapshots.values():
+            each["left"] = 1_000_000
         yield True
         self.site.rds.looks = looks
         for each in self.site.rds.snapshots.values():

@@ -26,10 +26,11 @@ def command(context: CommandContext, number: int | None, env: str) -> None:
     from seedbed.documents.release import ReadinessDocument
     from seedbed.project.releasing.checking import check
     from seedbed.project.releasing.readers import CountedReaders
+    from seedbed.project.releasing.snapshots import StillKept
     from seedbed.report.text.release import readiness_text
 
     with operating(context, env) as operator:
-        readers = CountedReaders(operator.store, operator.stop)
+        readers = StillKept(operator, CountedReaders(operator.store, operator.stop))
         found = check(context.project, env, operator, environ_of(context, env), number, readers)
     document = ReadinessDocument.of(found.release, found.gates, found.found, context.command)
     context.show(document, readiness_text)

@@ -49,12 +49,13 @@ def command(
     from seedbed.cli import releasing
     from seedbed.project.releasing.nexts import Going, go_on
     from seedbed.project.releasing.readers import CountedReaders
+    from seedbed.project.releasing.snapshots import StillKept
 
     with releasing.operating(context, env, note) as operator:
         going = Going(
             operator,
             releasing.environ_of(context, env),
-            readers=CountedReaders(operator.store, operator.stop),
+            readers=StillKept(operator, CountedReaders(operator.store, operator.stop)),
             through=StepName(through) if through else None,
             wait=wait,
         )

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.snapshots import clusters
+from tests.support.aws_proxy import Proxy
+from tests.support.dynamodb import snapshot_site as courses
+from tests.support.kept_snapshots import KeptCourses, KeptNotes, KeptTutors, KeptUsers
+from tests.support.neo4j import snapshot_site as tutors
+from tests.support.opensearch import snapshot_site as notes
+from tests.support.postgres import snapshot_site as users
+from tests.support.postgres.aurora import aurora
 from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles
 from tests.support.released import Users, write_users
+from tests.support.released_sites import Released
+from tests.support.servers import Settings
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +48,45 @@ def site(
 ) -> Users:
     shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
     return Users(tmp_path, postgres_server, new_database())
+
+
+@pytest.fixture
+def attribute(tmp_path: Path, ministack_account: World, aws: Proxy) -> Iterator[Released]:
+    site = courses.Site(tmp_path, ministack_account, aws)
+    with closing(site.client):
+        yield Released(KeptCourses(site), "DynamoDB")
+
+
+@pytest.fixture
+def column(
+    tmp_path: Path,
+    ministack_account: World,
+    aws: Proxy,
+    postgres_server: EmbeddedServer,
+    new_database: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Released]:
+    monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr(clusters, "cluster_id", lambda _: users.CLUSTER)
+    with aurora(aws, postgres_server) as rds:
+        site = users.Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
+        yield Released(KeptUsers(site), "PostgreSQL on Aurora")
+
+
+@pytest.fixture
+def index(tmp_path: Path, opensearch_settings: Settings) -> Iterator[Released]:
+    if opensearch_settings.get("prefix"):
+        pytest.skip("a part of a domain that others share has no snapshots of its own")
+    site = notes.Site(tmp_path, opensearch_settings)
+    site.register()
+    with closing(site.client):
+        try:
+            yield Released(KeptNotes(site), "OpenSearch")
+        finally:
+            site.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{site.platform}-staging-ai-*")
+            site.forget()
+
+
+@pytest.fixture
+def label(tmp_path: Path, neo4j_settings: Settings) -> Released:
+    return Released(KeptTutors(tutors.Site(tmp_path, neo4j_settings)), "Neo4j")

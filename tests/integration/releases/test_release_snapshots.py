@@ -6,108 +6,20 @@ What no longer can be restored keeps the contract shut, whatever the step before
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from seedbed import __version__
-from seedbed.cli.main import cli
-from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres import snapshots as dispatch
-from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.engines.postgres.snapshots import clusters
-from seedbed.files.platform import read_files
-from seedbed.model.release import SNAPSHOT, Release, StepName
+from seedbed.model.release import SNAPSHOT, StepName
 from seedbed.project import snapshots
 from seedbed.project.releasing.snapshots import listed
-from seedbed.releases import bundle
-from seedbed.releases.directory_store import DirectoryStore
-from tests.support.aws_proxy import Proxy
 from tests.support.dynamodb import snapshot_site as courses
-from tests.support.kept_snapshots import Kept, KeptCourses, KeptNotes, KeptTutors, KeptUsers
 from tests.support.neo4j import snapshot_site as tutors
 from tests.support.opensearch import snapshot_site as notes
 from tests.support.postgres import snapshot_site as users
-from tests.support.postgres.aurora import aurora
-from tests.support.projects import Ran
-from tests.support.servers import Settings
-
-ENV = "staging"
-RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
-RELEASE = '\n[release]\nstore = "kept"\napprovals = {expand = 0, contract = 0}\nsoak = "0s"\n'
-
-
-class Released:
-    """A platform of which snapshots are taken, and its releases; commands are called in this process."""
-
-    def __init__(self, kept: Kept, section: str) -> None:
-        self.kept, self.site, self.section = kept, kept.site, section
-        self.root: Path = self.site.root
-        manifest = self.root / "seedbed.toml"
-        manifest.write_text(manifest.read_text() + RELEASE)
-
-    @property
-    def store(self) -> DirectoryStore:
-        return DirectoryStore(self.root / "kept" / ENV, ENV)
-
-    @property
-    def release(self) -> Release:
-        found = self.store.load(max(self.store.numbers()))
-        assert found is not None
-        return found
-
-    @property
-    def selection(self) -> tuple[str, ...]:
-        return ("-e", ENV, "-s", self.kept.database.service)
-
-    def run(self, *words: str) -> Ran:
-        done = CliRunner().invoke(cli, ["-C", str(self.root), *words], env=self.site.environ)
-        failed = "".join(traceback.format_exception(done.exception)) if done.exit_code == 1 else ""
-        return Ran(done.exit_code, done.stdout, done.stderr + failed)
-
-    def good(self, *words: str) -> Ran:
-        ran = self.run(*words)
-        assert ran.code == 0, ran.everything
-        return ran
-
-    def open(self) -> None:
-        """Build a release of the files as they are, open it, and say that its code is everywhere."""
-        platform = self.kept.target.platform
-        contents = bundle.Contents(
-            platform=platform, seedbed=__version__, commit="c" * 40, files=read_files(self.root)
-        )
-        (self.root / "release.tar").write_bytes(bundle.build(contents))
-        self.good("release", "open", "-e", ENV, str(self.root / "release.tar"))
-        self.good("release", "approve", "-e", ENV, "--step", "code", "--digest", self.release.digest[:12])
-
-    def next(self, *more: str) -> Ran:
-        return self.run("release", "next", "-e", ENV, *more)
-
-    def documented(self, kind: str, number: int = 1) -> str:
-        """Return a block of the runbook, about the snapshot of release 1."""
-        text = (
-            RUNBOOK.read_text(encoding="utf-8").partition(f"\n## {self.section}\n")[2].partition("\n## ")[0]
-        )
-        block = text.split(f"```{kind}")[number]
-        return (
-            block.partition("\n")[2]
-            .partition("```")[0]
-            .replace("r12", "r1")
-            .replace("--release 12", "--release 1")
-        )
-
-    def shell(self, script: str, **env: str) -> None:
-        known = {**os.environ, **self.site.environ, **env}
-        done = subprocess.run(["sh", "-euc", script], env=known, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+from tests.support.released_sites import ENV, Released
 
 
 def bring_to_its_contract(it: Released, drop: str) -> None:
@@ -181,48 +93,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
 
 
-@pytest.fixture
-def attribute(tmp_path: Path, ministack_account: World, aws: Proxy) -> Iterator[Released]:
-    site = courses.Site(tmp_path, ministack_account, aws)
-    with closing(site.client):
-        yield Released(KeptCourses(site), "DynamoDB")
-
-
-@pytest.fixture
-def column(
-    tmp_path: Path,
-    ministack_account: World,
-    aws: Proxy,
-    postgres_server: EmbeddedServer,
-    new_database: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Released]:
-    monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
-    monkeypatch.setattr(clusters, "cluster_id", lambda _: users.CLUSTER)
-    with aurora(aws, postgres_server) as rds:
-        site = users.Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
-        yield Released(KeptUsers(site), "PostgreSQL on Aurora")
-
-
-@pytest.fixture
-def index(tmp_path: Path, opensearch_settings: Settings) -> Iterator[Released]:
-    if opensearch_settings.get("prefix"):
-        pytest.skip("a part of a domain that others share has no snapshots of its own")
-    site = notes.Site(tmp_path, opensearch_settings)
-    site.register()
-    with closing(site.client):
-        try:
-            yield Released(KeptNotes(site), "OpenSearch")
-        finally:
-            site.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{site.platform}-staging-ai-*")
-            site.forget()
-
-
-@pytest.fixture
-def label(tmp_path: Path, neo4j_settings: Settings) -> Released:
-    return Released(KeptTutors(tutors.Site(tmp_path, neo4j_settings)), "Neo4j")
-
-
 @pytest.mark.soak
 def test_an_attribute_of_items_comes_back(attribute: Released) -> None:
     bring_to_its_contract(attribute, courses.DROP)
@@ -239,14 +109,14 @@ def test_a_column_comes_back(column: Released) -> None:
     is_shut_by_what_cannot_be_restored(column)
     for each in column.site.rds.snapshots.values():
         each["at"] -= timedelta(days=2)
-    keeps_it_shut(column, "more than 24 hours ago")
+    keeps_it_shut(column, "more than 24 h ago")
+    column.good("snapshot", "delete", *column.selection, "--release", "1", "--yes")
     column.good("snapshot", "take", *column.selection, "--release", "1")
 
     def copied(it: Released, port: str) -> None:
         as_a_release(it, "20260601090000_nicknames_back", it.documented("sql", 1))
         site: users.Site = it.site
-        path = f"{site.server.bin}:{os.environ['PATH']}"
-        it.shell(it.documented("sh"), COPY=site.conninfo(port), DATABASE=site.conninfo(), PATH=path)
+        it.psql(it.documented("sh"), COPY=site.conninfo(port), DATABASE=site.conninfo())
         as_a_release(it, "20260601100000_nicknames_set", it.documented("sql", 2))
 
     comes_back(column, copied)

@@ -28,7 +28,7 @@ from tests.support.neo4j import snapshot_site as tutors  # noqa: E402
 from tests.support.opensearch import snapshot_site as notes  # noqa: E402
 from tests.support.postgres import snapshot_site as users  # noqa: E402
 from tests.support.postgres.aurora import aurora  # noqa: E402
-from tests.support.servers import Settings  # noqa: E402
+from tests.support.servers import Pool, Settings  # noqa: E402
 from tests.support.snapshot_site import SnapshotSite  # noqa: E402
 
 TOY = Path(__file__).parents[1] / "support" / "toy_engine"
@@ -76,9 +76,48 @@ class TestSnapshotsOfIndexes(SnapshotContract):
 
 
 class TestDumpsOfGraphs(SnapshotContract):
+    """On one graph, of which nothing is left of the test before: a new one has each query planned anew."""
+
+    kills: Sequence[int] = (4,)
+
+    test_the_copy_of_a_drill_is_opened_like_the_database = pytest.mark.soak(
+        SnapshotContract.test_the_copy_of_a_drill_is_opened_like_the_database
+    )  # a server starts for it, as for the drill of tests/integration/neo4j
+
+    @pytest.fixture(scope="class")
+    def tutors_(
+        self, tmp_path_factory: pytest.TempPathFactory, neo4j_servers: Pool
+    ) -> Iterator[kept_.KeptTutors]:
+        with neo4j_servers.borrowed() as settings:
+            yield kept_.KeptTutors(tutors.Site(tmp_path_factory.mktemp("tutors"), settings))
+
     @pytest.fixture
-    def kept(self, tmp_path: Path, neo4j_settings: Settings) -> kept_.KeptTutors:
-        return kept_.KeptTutors(tutors.Site(tmp_path, neo4j_settings))
+    def kept(self, tutors_: kept_.KeptTutors) -> kept_.KeptTutors:
+        tutors_.begin()
+        return tutors_
+
+
+# At each request, one after the other: what `make soak` has time for.
+
+
+@pytest.mark.soak
+class TestBackupsOfTablesAtEachRequest(TestBackupsOfTables):
+    kills = range(1, 200)
+
+
+@pytest.mark.soak
+class TestSnapshotsOfClustersAtEachRequest(TestSnapshotsOfClusters):
+    kills = range(1, 200)
+
+
+@pytest.mark.soak
+class TestSnapshotsOfIndexesAtEachRequest(TestSnapshotsOfIndexes):
+    kills = range(1, 200)
+
+
+@pytest.mark.soak
+class TestDumpsOfGraphsAtEachRequest(TestDumpsOfGraphs):
+    kills = range(1, 200)
 
 
 class ToySite(SnapshotSite):

@@ -233,6 +233,12 @@ class KeptTutors(Kept):
     def __init__(self, site: tutors.Site) -> None:
         super().__init__(site, site.snapshots)
 
+    def begin(self) -> None:
+        """Have the graph, and nothing besides, as it was at first."""
+        for each in (self.site.root / ".seedbed" / "snapshots").glob("*.jsonl*"):
+            each.unlink()
+        self.site.graph.do("MATCH (n) WHERE NOT n:migrations_history DETACH DELETE n", *tutors.GRAPH)
+
     def content(self) -> object:
         return self._content("")
 

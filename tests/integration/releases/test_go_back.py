@@ -96,7 +96,7 @@ def test_an_attribute_is_brought_back(attribute: Released) -> None:
     assert attribute.kept.content() == before
 
 
-@pytest.mark.slow(15)
+@pytest.mark.soak
 def test_a_label_and_a_whole_graph_are_brought_back(label: Released) -> None:
     before = label.kept.content()
     contracted(label, tutors.DROP)
@@ -111,7 +111,7 @@ def test_a_label_and_a_whole_graph_are_brought_back(label: Released) -> None:
     assert label.kept.content() == before
 
 
-@pytest.mark.slow(15)
+@pytest.mark.soak
 def test_an_index_is_brought_back(index: Released) -> None:
     contracted(index, notes.DROP)
     read(index, "index")

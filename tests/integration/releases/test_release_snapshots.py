@@ -93,7 +93,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
 
 
-@pytest.mark.soak
 def test_an_attribute_of_items_comes_back(attribute: Released) -> None:
     bring_to_its_contract(attribute, courses.DROP)
     is_shut_by_what_cannot_be_restored(attribute)
@@ -103,7 +102,7 @@ def test_an_attribute_of_items_comes_back(attribute: Released) -> None:
     )
 
 
-@pytest.mark.slow(15)
+@pytest.mark.soak
 def test_a_column_comes_back(column: Released) -> None:
     bring_to_its_contract(column, users.DROP)
     is_shut_by_what_cannot_be_restored(column)

@@ -24,6 +24,12 @@ DROP = (
     "// migrate:up\nMATCH (t:Senior) REMOVE t:Senior;\n"
 )
 
+GRAPH = (
+    "UNWIND range(1, 10) AS n CREATE (:Tutor {id: n, since: date({year: 2000 + n})})",
+    "MATCH (t:Tutor) WHERE t.id % 2 = 0 SET t:Senior",
+    "MATCH (a:Tutor), (b:Tutor {id: a.id + 1}) CREATE (a)-[:KNOWS {how: 'well'}]->(b)",
+)
+
 
 class Site:
     """`tutor-matching/neo4j` in staging: ten tutors, every second one senior."""
@@ -38,11 +44,7 @@ class Site:
         self.environ = {"NEO4J_URI": settings["uri"], "NEO4J_USER": "", "NEO4J_PASSWORD": ""}
         self.migration("20260101000001_tutors", FIRST)
         self.apply()
-        self.graph.do(
-            "UNWIND range(1, 10) AS n CREATE (:Tutor {id: n, since: date({year: 2000 + n})})",
-            "MATCH (t:Tutor) WHERE t.id % 2 = 0 SET t:Senior",
-            "MATCH (a:Tutor), (b:Tutor {id: a.id + 1}) CREATE (a)-[:KNOWS {how: 'well'}]->(b)",
-        )
+        self.graph.do(*GRAPH)
 
     def migration(self, name: str, text: str) -> None:
         (self.migrations / f"{name}.cypher").write_text(text)

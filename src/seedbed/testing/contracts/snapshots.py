@@ -163,7 +163,9 @@ class SnapshotContract:
             (copy,) = ours.copies()
         assert kept.copied(_restored(kept)) == was
         assert copy.state == "available"
-        were_killed.append(_killed(kept, number, answered, _dropped))
+        were_killed.append(
+            _killed(kept, number, answered, _dropped, between=lambda: _is_whole_if_there(kept, was))
+        )
         with kept.reached() as ours:
             assert ours.copies() == []
         assert kept.content() == was
@@ -171,14 +173,30 @@ class SnapshotContract:
 
 
 def _killed(
-    kept: SnapshotsHarness, number: int, answered: bool, work: Callable[[SnapshotsHarness], Any]
+    kept: SnapshotsHarness,
+    number: int,
+    answered: bool,
+    work: Callable[[SnapshotsHarness], Any],
+    *,
+    between: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Do `work` in a process that is killed at a request, and let another one end it; return whether it was."""
+    """Do `work` in a process that is killed at a request, and let another one end it; return whether it was.
+
+    `between`: what is looked at in between.
+    """
     with suppress(Killed), _killing(kept, number, answered=answered) as counted:
         work(kept)
-    was_killed = counted.number >= number
+    between()
     work(kept)
-    return was_killed
+    return counted.number >= number
+
+
+def _is_whole_if_there(kept: SnapshotsHarness, was: object) -> None:
+    """Whoever asks for a copy that is half taken away is refused, or waits, or gets all of it."""
+    with kept.reached() as ours, suppress(kept.refusal):
+        copy = ours.restore(ours.listed()[0], COPY)
+        if _is_there(copy):
+            assert kept.copied(copy) == was
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.support.postgres import snapshot_site as users
 from tests.support.projects import Ran
 
 ENV = "staging"
-RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
+RUNBOOK = Path(__file__).parents[2] / "docs" / "how-to" / "restore-a-snapshot.md"
 RELEASE = '\n[release]\nstore = "kept"\napprovals = {expand = 0, contract = 0}\nsoak = "0s"\n'
 
 

@@ -97,7 +97,8 @@ def test_an_attribute_is_brought_back(attribute: Released) -> None:
 
 
 @pytest.mark.soak
-def test_a_label_and_a_whole_graph_are_brought_back(label: Released) -> None:
+def test_a_label_and_a_whole_graph_are_brought_back(label: Released, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(label.root)
     before = label.kept.content()
     contracted(label, tutors.DROP)
     read(label, "label")

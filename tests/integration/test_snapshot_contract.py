@@ -75,6 +75,12 @@ class TestSnapshotsOfIndexes(SnapshotContract):
                 site.forget()
 
 
+@pytest.fixture(scope="module")
+def tutors_(tmp_path_factory: pytest.TempPathFactory, neo4j_servers: Pool) -> Iterator[kept_.KeptTutors]:
+    with neo4j_servers.borrowed() as settings:
+        yield kept_.KeptTutors(tutors.Site(tmp_path_factory.mktemp("tutors"), settings))
+
+
 class TestDumpsOfGraphs(SnapshotContract):
     """On one graph, of which nothing is left of the test before: a new one has each query planned anew."""
 
@@ -83,13 +89,6 @@ class TestDumpsOfGraphs(SnapshotContract):
     test_the_copy_of_a_drill_is_opened_like_the_database = pytest.mark.soak(
         SnapshotContract.test_the_copy_of_a_drill_is_opened_like_the_database
     )  # a server starts for it, as for the drill of tests/integration/neo4j
-
-    @pytest.fixture(scope="class")
-    def tutors_(
-        self, tmp_path_factory: pytest.TempPathFactory, neo4j_servers: Pool
-    ) -> Iterator[kept_.KeptTutors]:
-        with neo4j_servers.borrowed() as settings:
-            yield kept_.KeptTutors(tutors.Site(tmp_path_factory.mktemp("tutors"), settings))
 
     @pytest.fixture
     def kept(self, tutors_: kept_.KeptTutors) -> kept_.KeptTutors:

@@ -77,13 +77,8 @@ class Released:
         text = (
             RUNBOOK.read_text(encoding="utf-8").partition(f"\n## {self.section}\n")[2].partition("\n## ")[0]
         )
-        block = text.split(f"```{kind}")[number]
-        return (
-            block.partition("\n")[2]
-            .partition("```")[0]
-            .replace("r12", "r1")
-            .replace("--release 12", "--release 1")
-        )
+        block = text.split(f"```{kind}")[number].partition("\n")[2].partition("```")[0]
+        return block.replace("r12", f"r{self.of}")
 
     def psql(self, script: str, **env: str) -> None:
         site: users.Site = self.site

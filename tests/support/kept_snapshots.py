@@ -17,7 +17,7 @@ from seedbed.engines.dynamodb.wire import client as dynamodb
 from seedbed.engines.neo4j.dump_restore.file_format import header
 from seedbed.engines.neo4j.wire import client as neo4j
 from seedbed.engines.opensearch.wire import client as opensearch
-from seedbed.engines.postgres.snapshots import clusters
+from seedbed.engines.postgres.snapshots import clusters, rds
 from seedbed.engines.snapshots import Snapshots
 from seedbed.errors import Refused
 from seedbed.model.snapshot import Copy, Snapshot, snapshot_id
@@ -132,7 +132,7 @@ class KeptUsers(Kept):
     """Snapshots of a cluster, on what behaves like Aurora."""
 
     site: users.Site
-    requests: Sequence[tuple[Any, str]] = ((clusters, "ask"),)
+    requests: Sequence[tuple[Any, str]] = ((rds, "ask"),)
 
     def __init__(self, site: users.Site) -> None:
         super().__init__(site, lambda: site.snapshots)

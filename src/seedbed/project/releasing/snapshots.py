@@ -74,7 +74,7 @@ def told(document: bytes, database: str, at: float) -> Evidence | None:
 class StillKept:
     """What tells, besides `readers`, whether the snapshots of a release can be restored at the time of its contract.
 
-    Between the two anybody with the rights to it may have deleted one, or taken a part of it away.
+    Between the two, one may have been deleted, or have lost a part.
     """
 
     def __init__(self, operator: Operator, readers: Readers) -> None:

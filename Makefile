@@ -35,7 +35,7 @@ export SOAK_RACES SOAK_KILLS SOAK_VERIFY_KILLS SOAK_BACKFILL_ROWS SOAK_BACKFILL_
 export SOAK_NEO4J_RELATIONSHIPS SOAK_NEO4J_KILLS SOAK_OPENSEARCH_DOCUMENTS
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage aws-day soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-opensearch_shared soak-deploy soak-release soak-contract soak-property docs lock clean
+.PHONY: help install demo test lint lint-ruff lint-format lint-types lint-imports format bench planted coverage aws-day soak soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-opensearch_shared soak-deploy soak-release soak-bypass soak-contract soak-property docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -93,7 +93,7 @@ bench: install ## the benchmarks
 	$(BIN)/python -m benchmarks.shared
 	$(BIN)/python -m benchmarks.verify
 
-soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-release soak-contract soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
+soak: soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex soak-deploy soak-release soak-bypass soak-contract soak-property ## what takes long (SOAK_RACES, SOAK_KILLS, SOAK_BACKFILL_ROWS, SOAK_NEO4J_KILLS, SOAK_OPENSEARCH_DOCUMENTS, SOAK_EXAMPLES, …)
 
 soak-race soak-kill soak-verify_kill soak-backfill soak-dynamodb_kill soak-dynamodb_rate soak-neo4j_kill soak-opensearch_reindex: soak-%: install
 	$(BIN)/python -m tests.soak.$*
@@ -102,10 +102,13 @@ soak-opensearch_shared: install ## every test of OpenSearch below a prefix, on a
 	SEEDBED_TESTS_PREFIX=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/integration/opensearch --ignore tests/integration/opensearch/test_sharing.py
 
 soak-deploy: install ## deployments killed before and during an update, while an index is built, and between two; two at once; an environment killed at each step of coming up and going; one that comes up while it is deleted; ten databases each in two at once; a whole graph, down and up again; databases on a shared server, killed at each message
-	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration --ignore tests/integration/releases
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration --ignore tests/integration/releases --ignore tests/integration/bypass
 
 soak-release: install ## a release whose operator is killed after each change of its record, and in the midst of each command
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration/releases
+
+soak-bypass: install ## every command against every way round a protected environment; UPDATE_GOLDEN=1 writes docs/reference/what-is-refused.md
+	$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=0 tests/integration/bypass
 
 soak-contract: install ## the parts of the contract that make test keeps on one DynamoDB server, on the other one; that of OpenSearch below a prefix
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/contract

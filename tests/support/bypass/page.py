@@ -12,6 +12,8 @@ from tests.support.bypass.ways import WAYS
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "what-is-refused.md"
 
+Shown = Mapping[tuple[str, str], str]  # cells as they are shown, by command and way
+
 BY_TASK, DIRECT = "Reached by a task", "Reached from here"
 NO_RELEASE = "Without `[release]`, by a task"
 NO_RELEASE_DIRECT = "Without `[release]`, from here"
@@ -26,7 +28,8 @@ NOTES = {
     _MANIFEST: "Nothing but the manifest says that an environment is protected. Whoever has the password of a database "
     "may have any manifest; a task has that of its image.",
     _DECISION: "A person's decision, with its reason in the audit.",
-    _RELEASE: "Its step is taken, and was approved by somebody else than who opened it.",
+    _RELEASE: "With the plan that was reviewed: where there are releases, of the step that is taken, and that another person "
+    "approved than who opened it.",
 }
 _ANY = "*"
 # What is meant to pass: by table, command and way, the note that says why. _ANY stands for all of them.
@@ -72,11 +75,12 @@ def not_meant(table: str, cells: Sequence[Cell]) -> list[str]:
     ]
 
 
-def page(tables: Mapping[str, Sequence[Cell]], looks: Sequence[Tried]) -> str:
+def page(tables: Mapping[str, Shown], looks: Mapping[str, str]) -> str:
+    """Return the page of some tables, each as `shown` has it. `looks`: exit codes of what only looks, by command."""
     return "\n".join(_lines(tables, looks)) + "\n"
 
 
-def _lines(tables: Mapping[str, Sequence[Cell]], looks: Sequence[Tried]) -> Iterator[str]:
+def _lines(tables: Mapping[str, Shown], looks: Mapping[str, str]) -> Iterator[str]:
     yield "<!-- Written by `UPDATE_GOLDEN=1 make soak-bypass`, which tries all of it. -->"
     yield "# What is refused"
     yield ""
@@ -89,7 +93,7 @@ def _lines(tables: Mapping[str, Sequence[Cell]], looks: Sequence[Tried]) -> Iter
         yield ""
         yield f"## {name}"
         yield ""
-        yield from _table(name, cells)
+        yield from _table(cells)
     yield ""
     yield "## What passes, and why"
     yield ""
@@ -103,17 +107,19 @@ def _lines(tables: Mapping[str, Sequence[Cell]], looks: Sequence[Tried]) -> Iter
     yield ""
     yield "| command | why | exit code |"
     yield "|---|---|---|"
-    codes = {" ".join(each.words[: each.words.index("-e")]): str(each.code) for each in looks}
-    yield from (f"| `{name}` | {why} | {codes.get(name, NOTHING)} |" for name, why in LOOKS.items())
+    yield from (f"| `{name}` | {why} | {looks.get(name, NOTHING)} |" for name, why in LOOKS.items())
 
 
-def _table(name: str, cells: Sequence[Cell]) -> Iterator[str]:
-    ways = [each.title for each in WAYS if any(cell.way == each.title and cell.tried for cell in cells)]
+def _table(cells: Shown) -> Iterator[str]:
+    ways = [
+        each.title
+        for each in WAYS
+        if any(way == each.title for (_, way), text in cells.items() if text != NOTHING)
+    ]
     yield "| command | " + " | ".join(ways) + " |"
     yield "|---" * (len(ways) + 1) + "|"
-    for verb in dict.fromkeys(each.verb for each in cells):
-        row = {each.way: _shown(name, each) for each in cells if each.verb == verb}
-        yield f"| `{verb}` | " + " | ".join(row[way] for way in ways) + " |"
+    for verb in dict.fromkeys(verb for verb, _ in cells):
+        yield f"| `{verb}` | " + " | ".join(cells.get((verb, way), NOTHING) for way in ways) + " |"
 
 
 def _shown(table: str, cell: Cell) -> str:
@@ -122,12 +128,13 @@ def _shown(table: str, cell: Cell) -> str:
 
 def listed_commands(text: str) -> set[str]:
     """Return the commands that a page has a row of."""
-    found = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    _, _, tables = text.partition("\n## ")  # before it are the columns
+    found = re.findall(r"^\| `([^`]+)` \|", tables, re.MULTILINE)
     names = {each.name: " ".join(each.path) for each in VERBS}
     return {names.get(each, each) for each in found}
 
 
-def cells_of(text: str, table: str) -> dict[tuple[str, str], str]:
+def cells_of(text: str, table: str) -> Shown:
     """Return the cells of a table of a page, by command and way."""
     lines = text.partition(f"## {table}\n")[2].partition("\n## ")[0].strip().splitlines()
     ways = [each.strip() for each in lines[0].strip("|").split("|")][1:]
@@ -138,7 +145,12 @@ def cells_of(text: str, table: str) -> dict[tuple[str, str], str]:
     return found
 
 
-def shown(table: str, cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
+def looked(looks: Sequence[Tried]) -> Mapping[str, str]:
+    """Return the exit codes of what only looks, by command."""
+    return {" ".join(each.words[: each.words.index("-e")]): str(each.code) for each in looks}
+
+
+def shown(table: str, cells: Sequence[Cell]) -> Shown:
     """Return cells as a page shows them, by command and way."""
     return {(each.verb, each.way): _shown(table, each) for each in cells}
 
@@ -151,6 +163,8 @@ another environment's, the records of releases, the bucket, the stacks.
 
 A number is an [exit code](errors-and-exit-codes.md): 2 and 3 are refusals, 4 and 6 wait for something, and nothing was
 touched. **Bold** is what changed something; the letter beside it says [why that is meant](#what-passes-and-why). — is
-where there is nothing to try. `as meant` shows which commands would have done something at all: a `restore` has a
-database here that cannot be restored to, and `runs stop` no run.
+where there is nothing to try. `as meant` shows which commands would have done something at all. Where it is not bold,
+a cell beside it shows less: the account has no bootstrap of the CDK, so that `deploy` ends before its first stack; the
+plan has migrations that `seed` waits for; no snapshot was taken, and `runs stop` has no run. Tests of these commands
+show how they refuse where all of that is there.
 """

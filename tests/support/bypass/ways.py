@@ -1,4 +1,4 @@
-"""What somebody may try: each way round a protected environment, as calls of a command that should not get by."""
+"""What may be tried: each way round a protected environment, as calls of a command that should not get by."""
 
 from __future__ import annotations
 
@@ -322,7 +322,7 @@ WAYS = (
     Way("other plan", "a plan of another environment", _of_plans((THEIRS, lambda _: None, False))),
     Way(
         "stale plan",
-        "a plan that was made before somebody else changed the history",
+        "a plan that was made before the history was changed",
         _of_plans(("plan.json", _history_moved, False)),
     ),
     Way(
@@ -341,15 +341,15 @@ WAYS = (
     ),
     Way(
         "not its turn",
-        "a plan of the release, approved: of a step that nobody takes, and of a later one",
+        "a plan of the release, approved: of a step that is not taken, and of a later one",
         _of_plans(("plan.json", _early, True), ("plan.json", _contract, True)),
     ),
     Way(
         "record by hand",
-        "the record says that the step is taken: nobody approved it, or who opened the release did",
+        "the record says that the step is taken: it was not approved, or by who opened the release",
         _of_plans(("plan.json", _forged, True), ("plan.json", _own_approval, True)),
     ),
-    Way("other table", "`SEEDBED_CONTROL_TABLE` leads to a record that somebody made", _other_table),
+    Way("other table", "`SEEDBED_CONTROL_TABLE` leads to another record", _other_table),
     Way("other files", "the files changed after the plan was made, or became links to others", _files),
     Way("`protected = false`", "in the caller's manifest", _unprotected),
     Way("no `[release]`", "in the caller's manifest, and a plan that names none", _no_releases),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.snapshots import clusters
 from tests.support.aws_proxy import Proxy
 from tests.support.dynamodb import snapshot_site as courses
+from tests.support.edtech_release.site import Brought, Checkout, Site, asking, checkout, former, synthesised
 from tests.support.kept_snapshots import KeptCourses, KeptNotes, KeptTutors, KeptUsers
 from tests.support.neo4j import snapshot_site as tutors
 from tests.support.opensearch import snapshot_site as notes
@@ -25,7 +26,7 @@ from tests.support.postgres.databases import empty_database
 from tests.support.projects import ProjectFiles
 from tests.support.released import Users, write_users
 from tests.support.released_sites import Released
-from tests.support.servers import Settings
+from tests.support.servers import Pool, Settings
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,35 @@ def index(tmp_path: Path, opensearch_settings: Settings) -> Iterator[Released]:
 @pytest.fixture
 def label(tmp_path: Path, neo4j_settings: Settings) -> Released:
     return Released(KeptTutors(tutors.Site(tmp_path, neo4j_settings)), "Neo4j")
+
+
+@pytest.fixture
+def platform(tmp_path: Path, shared_path: Path, ministack_server: World) -> Checkout:
+    """Edtech as it is checked out, with the release."""
+    return checkout(tmp_path, ministack_server, synthesised(shared_path / "edtech-releases"))
+
+
+@pytest.fixture
+def brought(
+    platform: Checkout,
+    short_path: Path,
+    cluster: Path,
+    neo4j_servers: Pool,
+    opensearch_servers: Pool,
+) -> Brought:
+    """What yields an environment with edtech as it was before the release."""
+
+    @contextmanager
+    def bring(name: str) -> Iterator[Site]:
+        home, directory = short_path / name, platform.root / f"of-{name}"
+        home.mkdir(mode=0o755)
+        directory.mkdir()
+        with (
+            asking(home, cluster) as server,
+            neo4j_servers.borrowed() as graph,
+            opensearch_servers.borrowed() as search,
+            former(platform, name, directory, server, graph, search) as site,
+        ):
+            yield site
+
+    return bring

@@ -37,6 +37,7 @@ PROGRAMS = ("seedbed.__main__", "seedbed.cdk", "seedbed.pytest_plugin")  # not t
 AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")  # variables that an interpreter reads when it starts
 ROOT = Path(__file__).parents[2]
 MESSAGE = 1 << 20  # bytes
+DOOR = "SEEDBED_TESTS_DOOR"  # the program by which a fork calls commands of ours, in place of an interpreter
 NOWHERE = "http://127.0.0.1:9"
 SERVICES = ("cloudformation", "dynamodb", "ecs", "logs", "s3", "secretsmanager", "ssm", "sts")
 
@@ -206,6 +207,10 @@ def _become(request: Request, files: Sequence[int]) -> None:
     os.chdir(request.cwd)
     os.environ.clear()
     os.environ.update(request.env)
+    if DOOR in request.env:
+        from seedbed.project.releasing import children
+
+        children.SEEDBED = (request.env[DOOR],)  # type: ignore[assignment]
     sys.argv[1:] = request.arguments
     sys.path[0] = request.cwd
     sys.stdin = _text(0, "r", sys.stdin.encoding)

@@ -1,6 +1,8 @@
 """Scripts that call `seedbed` by its name, without a new interpreter for each call: what they find is a door to `Forked`.
 
-Each call is a process of its own all the same, with the script's arguments, directory, environment and files.
+Each call is a process of its own all the same, with the script's arguments, directory, environment and files; so are
+the commands of a release's step, which it calls itself. What kills one of those kills the door, not what is behind it:
+tests that kill take a `seedbed` that is not warm.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-from tests.support.forked import Forked
+from tests.support.forked import DOOR, Forked
 from tests.support.projects import command
 
 _COUNT = itertools.count()
@@ -39,11 +42,12 @@ class WarmCommands:
         if sys.platform != "linux":
             program.symlink_to(Path(sys.executable).parent / "seedbed")
             return
+        self._threads: list[threading.Thread] = []
         name = f"\0seedbed-commands-{os.getpid()}-{next(_COUNT)}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(name)
         self._listener.listen()
-        self._thread = threading.Thread(target=self._serve, args=(self._listener,), daemon=True)
+        self._thread = threading.Thread(target=self._serve, args=(self._listener, program), daemon=True)
         self._thread.start()
         program.write_text(_DOOR.format(python=sys.executable, name=name))
         program.chmod(0o755)
@@ -51,21 +55,30 @@ class WarmCommands:
     def close(self) -> None:
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
-            self._thread.join()
+            for each in (self._thread, *self._threads):
+                each.join()
             self._listener.close()
 
-    def _serve(self, listener: socket.socket) -> None:
+    def _serve(self, listener: socket.socket, program: Path) -> None:
         while True:
             try:
                 link, _ = listener.accept()
             except OSError:  # closed
                 return
-            with link:
-                link.send(str(_carried_out(link) % 256).encode())
+            thread = threading.Thread(target=_answer, args=(link, program), daemon=True)
+            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+            thread.start()
 
 
-def _carried_out(link: socket.socket) -> int:
-    """Carry out one call, and return its exit code."""
+def _answer(link: socket.socket, program: Path) -> None:
+    with link:
+        code = _carried_out(link, program)
+        with suppress(OSError):  # whoever called is gone
+            link.send(str(code % 256).encode())
+
+
+def _carried_out(link: socket.socket, program: Path) -> int:
+    """Carry out one call, and return its exit code. What it calls itself finds `program`, too."""
     data, files, _, _ = socket.recv_fds(link, _MESSAGE, 3)
     told = json.loads(data)
     given, out, err = files
@@ -73,7 +86,7 @@ def _carried_out(link: socket.socket) -> int:
         with Forked(
             command(*told["words"]),
             cwd=told["cwd"],
-            env=told["env"],
+            env={**told["env"], DOOR: str(program)},
             stdin=given,
             stdout=out,
             stderr=err,

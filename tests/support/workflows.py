@@ -36,9 +36,9 @@ if "--paginate" in words and os.environ.get("GH_COMMENT"):
 if words[1].endswith("/approvals"):
     print(os.environ.get("GH_REVIEWER", "ben"))
 """
-PYTHON = """\
+PYTHON = f"""\
 #!/bin/sh
-exec {} "$@"
+exec {sys.executable} "$@"
 """
 PIP = """\
 #!/bin/sh
@@ -58,7 +58,8 @@ class Runner:
     """What carries out the workflows of a repository. `actions`: what an action does, by its name without a version.
 
     `environ`: of every step. `branches`: the one branch whose jobs each environment on GitHub lets begin. `issuer`: who
-    signs the tokens of jobs. `ran`: each `run:` that was carried out, by workflow, job, name and exit code.
+    signs the tokens of jobs. `ran`: each `run:` that was carried out, by workflow, job, name and exit code; `said`: what
+    each wrote, by job and name: one that calls a workflow stands for the job in it.
     """
 
     repository: Path
@@ -69,6 +70,7 @@ class Runner:
     branches: Mapping[str, str] = field(default_factory=dict)
     issuer: Issuer | None = None
     ran: list[tuple[str, str, str, int]] = field(default_factory=list)
+    said: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     artifacts: dict[str, Path] = field(default_factory=dict)
     summary: str = ""
 
@@ -78,11 +80,10 @@ class Runner:
         programs = {
             "gh": GH.format(python=sys.executable),
             "pip": PIP,
-            "python": PYTHON.format(sys.executable),
+            "python": PYTHON,
         }
         for name, text in programs.items():
-            (self.bin / name).write_text(text)
-            (self.bin / name).chmod(0o755)
+            write_program(self.bin / name, text)
         self.github = {**_DEFAULTS, "server_url": "https://github.com", **self.github}
         self._commands = WarmCommands(self.bin)
 
@@ -107,9 +108,9 @@ class Runner:
         return self.branches.get(gate, ref) == ref
 
     def _workflow(
-        self, name: str, inputs: Mapping[str, Any], granted: Mapping[str, str] | None = None
+        self, name: str, inputs: Mapping[str, Any], granted: Mapping[str, str] | None = None, caller: str = ""
     ) -> tuple[dict[str, str], dict[str, str]]:
-        """`granted`: what the job may that calls it; nothing in it may more. None: it is called by nothing."""
+        """`caller`: the job that calls it; nothing in it may more than what that is `granted`."""
         workflow = self.workflow(name)
         triggers = workflow[True]  # YAML 1.1 takes `on` for that
         called = triggers.get("workflow_call") or triggers.get("workflow_dispatch") or {}
@@ -122,14 +123,15 @@ class Runner:
         results: dict[str, str] = {}
         outputs: dict[str, dict[str, str]] = {}
         for job in _in_order(workflow["jobs"]):
-            self._job(name, job, _capped(workflow["jobs"][job], workflow, granted), given, results, outputs)
+            text = _capped(workflow["jobs"][job], workflow, granted)
+            self._job((name, caller), job, text, given, results, outputs)
         scope = {"jobs": {each: {"outputs": made} for each, made in outputs.items()}}
         values = {key: _filled(each["value"], scope) for key, each in called.get("outputs", {}).items()}
         return results, values
 
     def _job(
         self,
-        workflow: str,
+        of: tuple[str, str],
         name: str,
         job: Mapping[str, Any],
         inputs: Scope,
@@ -152,13 +154,21 @@ class Runner:
             return
         if uses := job.get("uses"):
             given = {key: _filled(each, scope) for key, each in job["with"].items()}
-            ended, made = self._workflow(uses.rpartition("/")[2], given, job["permissions"])
+            ended, made = self._workflow(uses.rpartition("/")[2], given, job["permissions"], name)
             outputs[name] = made
             results[name] = "failure" if "failure" in ended.values() else "success"
             return
         results[name] = "success"
-        for number, row in enumerate(job.get("strategy", {}).get("matrix", {}).get("include", [{}])):
-            place = Job(self, workflow, f"{name}-{number}", job, {**scope, "matrix": row})
+        workflow, caller = of
+        rows = job.get("strategy", {}).get("matrix", {}).get("include")
+        for number, row in enumerate(rows or [{}]):
+            place = Job(
+                self,
+                workflow,
+                caller or (f"{name}-{number}" if rows else name),
+                job,
+                {**scope, "matrix": row},
+            )
             if not self.may_begin(place.gate) or not place.carry_out():
                 results[name] = "failure"
             outputs[name] = place.outputs()
@@ -268,6 +278,7 @@ class Job:
             timeout=300,
         )
         self.runner.ran.append((self.workflow, self.name, name, done.returncode))
+        self.runner.said.setdefault((self.name, name), []).append(done.stdout + done.stderr)
         (self.directory / f"{len(self.runner.ran)}.log").write_text(done.stdout + done.stderr)
         if step.get("id"):
             pairs = (each.partition("=") for each in outputs.read_text().splitlines())
@@ -335,6 +346,12 @@ def _found(name: str, scope: Scope) -> Any:
     for part in name.split("."):
         value = value.get(part, "") if isinstance(value, Mapping) else ""
     return value
+
+
+def write_program(path: Path, text: str) -> None:
+    """Write a program that scripts find."""
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 def copy_artifact(source: Path, to: Path) -> None:

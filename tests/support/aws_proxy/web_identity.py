@@ -76,6 +76,7 @@ class WebIdentity(Rule):
     def __init__(self, issuers: Sequence[Issuer]) -> None:
         super().__init__(on("AssumeRoleWithWebIdentity"))
         self.refused: list[str] = []
+        self.issuers = tuple(issuers)
         self._issuers = {each.url: each for each in issuers}
         self._trusts: dict[str, Trust] = {}
 
@@ -147,11 +148,22 @@ class Refused(Exception):
 
 def _holds(trust: Trust, claims: Mapping[str, Any]) -> bool:
     """Return whether every condition holds; a key that is no claim of the token's fits nothing."""
-    assert set(trust.conditions) == {"StringEquals"}, trust.conditions
+    assert set(trust.conditions) <= {"StringEquals", "StringLike"}, trust.conditions
     return all(
-        claims.get(key.rpartition(":")[2]) in ([wanted] if isinstance(wanted, str) else wanted)
-        for key, wanted in trust.conditions["StringEquals"].items()
+        any(_fits(claims.get(key.rpartition(":")[2], ""), each, condition) for each in _listed(wanted))
+        for condition, keys in trust.conditions.items()
+        for key, wanted in keys.items()
     )
+
+
+def _fits(claim: str, wanted: str, condition: str) -> bool:
+    if condition == "StringEquals":
+        return claim == wanted
+    return re.fullmatch(re.escape(wanted).replace(r"\*", ".*").replace(r"\?", "."), claim) is not None
+
+
+def _listed(wanted: str | Sequence[str]) -> Sequence[str]:
+    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def _of(answer: Response, name: str) -> str:

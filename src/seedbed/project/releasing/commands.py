@@ -22,7 +22,9 @@ def planning(environment: str, number: int, phase: Phase, out: Path, assembly: P
     words = ["plan", "-e", environment, "--through", phase.value, "--release", str(number), "--out", str(out)]
     if assembly is not None:
         words += ["--assembly", str(assembly)]
-    return StepCommand("plan", (*words, "--json"))
+    return StepCommand(
+        "plan", (*words, "--json", "--quiet")
+    )  # where it lies is gone before anybody could read it
 
 
 def of_phase(plan: PlanDocument, file: Path, assembly: Path | None, *, seeds: bool) -> list[StepCommand]:

@@ -133,8 +133,8 @@ class Estate:
         home.mkdir(parents=True)
         accounts = {each: world.account for each, world in self.worlds.items()}
         (self.repository / "seedbed.toml").write_text(MANIFEST.format(**accounts))
-        for each in (EDTECH / MIGRATIONS).glob("20260[12]*"):
-            shutil.copy(each, home)
+        for file in (EDTECH / MIGRATIONS).glob("20260[12]*"):
+            shutil.copy(file, home)
         deploy = self.repository / "deploy.sh"
         deploy.write_text(DEPLOY)
         deploy.chmod(0o755)

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no 
 from click.testing import CliRunner
 
 from seedbed.cli.main import cli
+from seedbed.project.workflows import sandbox_workflow
 from seedbed.support import extras
 from tests.support.processes import locked
+from tests.support.projects import clean_environment
+from tests.support.workflows import Job, Runner
 
 ROOT = Path(__file__).parents[2]
 EDTECH = ROOT / "edtech"
@@ -168,3 +172,69 @@ def test_a_platform_that_goes_nowhere_has_no_workflows(
     assert done.exit_code == 2
     assert problem in done.output
     assert not (tmp_path / ".github").exists()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Runner]:
+    """The workflow that tests migrations, in a repository; what it calls is told and not carried out.
+
+    A test of `init` carries it out, on every engine.
+    """
+    repository = tmp_path / "repository"
+    (repository / ".github" / "workflows").mkdir(parents=True)
+    text = sandbox_workflow(".", "      - run: pip install seedbed", "0.1.0").replace(
+        "seedbed ", "echo seedbed "
+    )
+    (repository / ".github" / "workflows" / "seedbed.yml").write_text(text)
+
+    def checkout(job: Job, given: Mapping[str, Any]) -> None:
+        subprocess.run(["git", "clone", "-q", str(repository), str(job.workspace)], check=True)
+
+    nothing = dict.fromkeys(("actions/setup-python", "actions/cache"), lambda _job, _given: None)
+    runner = Runner(
+        repository,
+        tmp_path / "runner",
+        {"actions/checkout": checkout, **nothing},
+        lambda: clean_environment({"HOME": str(tmp_path)}),
+        {"event": {"pull_request": {"head": {"repo": {"fork": True}}}}},
+    )
+    yield runner
+    runner.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "event", "is_tested"),
+    [
+        ("services/user/postgres/migrations/20260401000000_more.sql", "pull_request", True),
+        ("services/user/postgres/seeds/fixture/01_users.csv", "pull_request", True),
+        ("seedbed.toml", "pull_request", True),
+        (".github/workflows/seedbed.yml", "pull_request", True),
+        ("docs/page.md", "pull_request", False),
+        ("docs/page.md", "push", True),
+    ],
+    ids=str,
+)
+def test_databases_are_tested_where_a_pull_request_changes_them(
+    sandbox: Runner, path: str, event: str, is_tested: bool
+) -> None:
+    """A fork's, too: it takes no account."""
+    git = ("git", "-C", str(sandbox.repository), "-c", "user.name=ana", "-c", "user.email=ana@example.com")
+    changed = sandbox.repository / path
+    changed.parent.mkdir(parents=True, exist_ok=True)
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "-qm", "Begin"],
+        ["checkout", "-q", "-b", "parts"],
+    ):
+        subprocess.run([*git, *words], check=True)
+    changed.write_text((changed.read_text() if changed.exists() else "") + "# more\n")
+    for words in (
+        ["add", "-A"],
+        ["commit", "-qm", "Change"],
+        ["checkout", "-q", "main"],
+        ["merge", "-q", "--no-ff", "-m", "Merge", "parts"],  # what GitHub checks out for a pull request
+    ):
+        subprocess.run([*git, *words], check=True)
+    went = sandbox.run("seedbed.yml", event)
+    assert went == {"changed": "success", "sandbox": "success" if is_tested else "skipped"}

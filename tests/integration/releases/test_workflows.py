@@ -212,39 +212,6 @@ def test_a_pull_request_has_one_comment_which_the_next_push_writes_anew(
     assert {name for _, name in pipeline.taken} == {"edtech-staging-github-read", "edtech-prod-github-read"}
 
 
-@pytest.mark.parametrize(
-    ("path", "event", "is_tested"),
-    [
-        ("services/user/postgres/migrations/20260401000000_more.sql", "pull_request", True),
-        ("services/user/postgres/seeds/fixture/01_users.csv", "pull_request", True),
-        ("seedbed.toml", "pull_request", True),
-        (".github/workflows/seedbed.yml", "pull_request", True),
-        ("docs/page.md", "pull_request", False),
-        ("docs/page.md", "push", True),
-    ],
-    ids=str,
-)
-def test_databases_are_tested_where_a_pull_request_changes_them(
-    pipeline: Pipeline, path: str, event: str, is_tested: bool
-) -> None:
-    """What the job itself does is carried out on every engine by the test of `init`."""
-    workflow = pipeline.repository / ".github" / "workflows" / "seedbed.yml"
-    workflow.write_text(
-        workflow.read_text().replace("seedbed ", "echo seedbed ")
-    )  # what is called, and not carried out
-    pipeline.commit("Call nothing")
-    pipeline.git("checkout", "-q", "-b", "parts")
-    changed = pipeline.repository / path
-    changed.parent.mkdir(parents=True, exist_ok=True)
-    changed.write_text(changed.read_text() + "\n" if changed.exists() else "-- more\n")
-    pipeline.commit("Change it")
-    pipeline.git("checkout", "-q", "main")
-    pipeline.git("merge", "-q", "--no-ff", "-m", "Merge it", "parts")  # as GitHub checks out a pull request
-    went = pipeline.runner.run("seedbed.yml", event)
-    assert went == {"changed": "success", "sandbox": "success" if is_tested else "skipped"}
-    assert not pipeline.taken
-
-
 def test_a_pull_request_of_a_fork_is_given_no_credentials(pipeline: Pipeline) -> None:
     pipeline.runner.github["event"]["pull_request"]["head"]["repo"]["fork"] = True
     went = pipeline.runner.run("seedbed-pull-request.yml", "pull_request")

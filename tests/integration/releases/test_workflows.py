@@ -278,7 +278,7 @@ def test_a_role_is_given_for_the_token_of_exactly_its_jobs(
         with pytest.raises(Refused):
             identities.assume(role, token)
     else:
-        assert identities.assume(role, token)["SessionToken"]
+        assert identities.assume(role, token)["AWS_SESSION_TOKEN"]
     assert identities.sts.refused[before:] == [code][: bool(code)]
 
 

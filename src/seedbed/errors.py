@@ -90,7 +90,7 @@ def limited(text: str) -> str:
 # What a command takes besides its own arguments; `tests/unit/test_hints.py` asks the command line.
 _OF_RELEASES = frozenset(
     f"release {each}"
-    for each in ("abandon", "approve", "back", "check", "close", "list", "next", "open", "show")
+    for each in ("abandon", "approve", "back", "check", "close", "drill", "list", "next", "open", "show")
 )
 _OF_RUNS = frozenset(f"runs {each}" for each in ("attach", "list", "stop"))
 _OF_SNAPSHOTS = frozenset(f"snapshot {each}" for each in ("drop", "list", "restore", "swap", "take"))

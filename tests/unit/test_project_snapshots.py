@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,14 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from seedbed.documents.document import text
-from seedbed.documents.snapshot import SnapshotsDocument
+from seedbed.documents.snapshot import DrillDocument, SnapshotsDocument
 from seedbed.engines.snapshots import TakenElsewhere
 from seedbed.errors import ExitCode, Interrupted, Refused
 from seedbed.execution.stopping import Stop
 from seedbed.model.platform import Database
-from seedbed.model.snapshot import Snapshot, known_id, snapshot_id
+from seedbed.model.release import DRILL
+from seedbed.model.snapshot import Drill, Snapshot, known_id, snapshot_id
 from seedbed.project import snapshots
 from seedbed.project.releasing.children import Ended
+from seedbed.project.releasing.drilling import told as drill_told
 from seedbed.project.releasing.snapshots import taken, told
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.snapshots import KeptSnapshots
@@ -201,3 +204,19 @@ def test_where_databases_are_reached_by_a_task_each_snapshot_is_taken_there_as_a
     ]
     assert (found.verdict, found.about) == ("bad", "user/postgres")
     assert "exit code 4" in found.text
+
+
+def test_what_a_drill_says_is_kept_as_evidence_and_what_has_none_is_unknown() -> None:
+    drill = Drill(
+        snapshot=Snapshot(id="s", database=str(SHOP.id), release=12, state="available"),
+        place="beside", restoring=664.0, checking=1.0, cleaning=2.0, rows={"carts": 3},
+    )  # fmt: skip
+    errors = [TakenElsewhere("its operator takes them")]
+    errors[0].target = str(STOCK.id)
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    said = text(DrillDocument.of("prod", 12, [drill], errors, at, "snapshot drill")).encode()
+    shop = drill_told(said, str(SHOP.id), 5.0, "blob")
+    assert (shop.kind, shop.verdict, shop.at, shop.blob) == (DRILL, "good", 5.0, "blob")
+    assert shop.text == "shop/memory: restored in 11 min 4 s, 3 rows"
+    assert drill_told(said, str(STOCK.id), 5.0).verdict == "unknown"
+    assert drill_told(b"", str(SHOP.id), 5.0).verdict == "bad"

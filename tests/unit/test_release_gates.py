@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from seedbed.errors import GateClosed, Refused
 from seedbed.model.release import (
     CODE,
+    DRILL,
     READER,
     SNAPSHOT,
     VERIFY,
@@ -22,8 +23,10 @@ from seedbed.model.release import (
     StepName,
 )
 from seedbed.model.release_rules import DatedFreeze, NewCode, usual
+from seedbed.planning.drills import last_drills
 from seedbed.planning.people import same_person, shown
 from seedbed.planning.release_gates import Facts, gates, opens_at, require_open, worn_out
+from seedbed.planning.releases import tried
 from seedbed.support.phrases import DAY
 from tests.support.release_steps import (
     ANA,
@@ -449,3 +452,40 @@ def test_it_is_told_when_all_gates_open_by_themselves() -> None:
     assert opens_at([soon, later]) == 9.0
     assert opens_at([soon, by_hand]) == 0.0
     assert opens_at([]) == 0.0
+
+
+# --- drills
+
+
+def tried_of(release: Release, at: float, verdict: Any = "good") -> Release:
+    evidence = Evidence(DRILL, verdict, f"user/postgres: restored in 11 min, {verdict}", at, about=USER)
+    return tried(release, evidence)
+
+
+def test_a_contract_waits_for_a_drill_of_each_of_its_databases_that_is_young_enough() -> None:
+    now = T0 + 100 * HOUR
+    rules = replace(lenient(), drill_max_age=24 * HOUR)
+    release = done_until(CONTRACT)
+
+    def found(release: Release, *others: Release) -> Gate:
+        known = replace(facts(now, rules=rules, others=list(others)), contracted=(USER,))
+        return gate(release, CONTRACT, known, "drill")
+
+    assert (found(release).is_open, found(release).kind) == (False, "wait")
+    assert found(release).because == f"no snapshot of {USER} was tried"
+    assert "release drill" in found(release).try_
+    assert "more than 24 h ago" in found(tried_of(release, now - 25 * HOUR)).because
+    assert not found(tried_of(release, now - HOUR, "bad")).is_open
+    assert found(tried_of(release, now - HOUR)).is_open
+    earlier = tried_of(replace(a_release(11), state="closed"), now - HOUR)
+    assert found(release, earlier).is_open  # whichever release it was of
+    assert found(tried_of(release, now - 25 * HOUR), earlier).is_open
+    known = replace(facts(now, rules=replace(rules, drill_max_age=0.0)), contracted=(USER,))
+    assert "drill" not in {each.name for each in gates(release, CONTRACT, known)}
+
+
+def test_the_last_drill_of_a_database_is_told_once() -> None:
+    release = tried_of(tried_of(done_until(CONTRACT), T0), T0 + HOUR)
+    assert [each.at for each in release.step(StepName.SNAPSHOT).evidence if each.kind == DRILL] == [T0 + HOUR]
+    older = tried_of(a_release(11), T0)
+    assert last_drills([release, older])[USER].at == T0 + HOUR

@@ -313,6 +313,13 @@ class ReleaseSection(Struct, frozen=True, forbid_unknown_fields=True):
     snapshot_max_age: Annotated[
         Age | UnsetType, Meta(description="How old a snapshot may be when the contract begins. Default: 24h.")
     ] = UNSET
+    drill_max_age: Annotated[
+        Age | UnsetType,
+        Meta(
+            description="How old the last drill of a database may be when its contract begins. Default: no drill is"
+            " asked for."
+        ),
+    ] = UNSET
     code: Annotated[CodeSection | UnsetType, Meta(description="How the new code comes to where it runs.")] = (
         UNSET
     )

@@ -74,7 +74,7 @@ class Evidence(Struct, frozen=True):
 
 
 # Kinds of evidence that gates ask for.
-CODE, VERIFY, READER, SNAPSHOT = "code", "verify", "reader", "snapshot"
+CODE, VERIFY, READER, SNAPSHOT, DRILL = "code", "verify", "reader", "snapshot", "drill"
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -117,8 +117,9 @@ class ReleaseCheck(Struct, frozen=True):
 class ReleaseRules(Struct, frozen=True, kw_only=True):
     """What releases of an environment keep to.
 
-    `soak`, `approval_max_age`, `snapshot_max_age`: seconds. `approvals`: how many people approve a step; none
-    where it is not there. `store`: the directory that keeps them, as the manifest has it; empty for the usual place.
+    `soak`, `approval_max_age`, `snapshot_max_age`, `drill_max_age` (0: no drill is asked for): seconds.
+    `approvals`: how many people approve a step; none where it is not there. `store`: the directory that keeps them, as
+    the manifest has it; empty for the usual place.
     """
 
     soak: float = 0.0
@@ -126,6 +127,7 @@ class ReleaseRules(Struct, frozen=True, kw_only=True):
     approval_max_age: float = 3 * DAY
     freezes: tuple[Freeze, ...] = ()
     snapshot_max_age: float = DAY
+    drill_max_age: float = 0.0
     code: NewCode = NewCode()
     checks: tuple[ReleaseCheck, ...] = ()
     store: str = ""

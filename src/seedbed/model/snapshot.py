@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from seedbed.model.release import SNAPSHOT, Evidence
+from seedbed.model.release import DRILL, SNAPSHOT, Evidence
 from seedbed.support.phrases import duration, listed, moment, size
 
 _DRILL = "-drill"
@@ -108,7 +108,7 @@ class Drill(Struct, frozen=True, kw_only=True):
         took = f"restored in {duration(self.restoring)}"
         said = listed(bad, separator="; ") if bad else f"{took}, {sum(self.rows.values())} rows"
         return Evidence(
-            "drill",
+            DRILL,
             "bad" if bad else "good",
             f"{self.snapshot.database}: {said}",
             at,

@@ -26,6 +26,7 @@ from seedbed.model.release import (
 )
 from seedbed.model.release_rules import GATED, ReleaseRules, frozen
 from seedbed.planning.consents import SKEW, approve_hint, consents, sorted_out
+from seedbed.planning.drills import drill_gate
 from seedbed.planning.people import named, shown
 from seedbed.support.phrases import listed, moment, whole_hours
 
@@ -104,6 +105,9 @@ def _before_contract(release: Release, facts: Facts) -> Iterator[Gate]:
     yield _unread(release, facts)
     if facts.contracted:
         yield _kept(release, facts)
+    if facts.contracted and facts.rules.drill_max_age:
+        found = drill_gate((release, *facts.others), facts.contracted, facts.now, facts.rules.drill_max_age)
+        yield found if isinstance(found, Gate) else _accepted("drill", found, release, facts)
     if release.step(StepName.VERIFY).state != "skipped":
         yield _verified(release, facts)
 
@@ -311,13 +315,7 @@ def _verified(release: Release, facts: Facts) -> Gate:
         kind = "wait"
     else:
         return Gate(name="verify", is_open=True, because=found.text)
-    return Gate(
-        name="verify",
-        is_open=False,
-        because=because,
-        kind=kind,
-        try_=_renewed(release),
-    )
+    return Gate(name="verify", is_open=False, because=because, kind=kind, try_=_renewed(release))
 
 
 def _renewed(release: Release) -> Hint:

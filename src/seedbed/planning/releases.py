@@ -150,6 +150,13 @@ def fail(
     )
 
 
+def tried(release: Release, drill: Evidence) -> Release:
+    """Return `release` with what a drill of one of its snapshots showed, in place of an earlier one of the same."""
+    step = release.step(StepName.SNAPSHOT)
+    kept = [each for each in step.evidence if (each.kind, each.about) != (drill.kind, drill.about)]
+    return _with(release, replace(step, evidence=(*kept, drill)))
+
+
 def again(release: Release, facts: Facts) -> Release | None:
     """Return `release` with the step to be taken again whose evidence is too old for the contract; None for none."""
     name = worn_out(release, facts)

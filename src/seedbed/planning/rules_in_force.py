@@ -37,6 +37,7 @@ def in_force(own: ReleaseRules, before: ReleaseRules | None) -> InForce:
         approvals={each: max(own.approvals.get(each, 0), before.approvals.get(each, 0)) for each in steps},
         approval_max_age=min(own.approval_max_age, before.approval_max_age),
         snapshot_max_age=min(own.snapshot_max_age, before.snapshot_max_age),
+        drill_max_age=min(filter(None, (own.drill_max_age, before.drill_max_age)), default=0.0),
         freezes=(*own.freezes, *kept),
     )
     return InForce(rules, tuple(_looser(own, before)))
@@ -73,6 +74,9 @@ def _looser(own: ReleaseRules, before: ReleaseRules) -> Iterator[str]:
     ):
         if is_looser:
             yield f"{name} is {whole_hours(here)}, before {whole_hours(there)}"
+    if before.drill_max_age and not 0 < own.drill_max_age <= before.drill_max_age:
+        here = whole_hours(own.drill_max_age) if own.drill_max_age else "not asked for"
+        yield f"drill_max_age is {here}, before {whole_hours(before.drill_max_age)}"
     freezes = {each.text for each in own.freezes}
     yield from (f"no freeze {each.text}" for each in before.freezes if each.text not in freezes)
     checks = {each.name: each for each in own.checks}

@@ -21,6 +21,7 @@ BEFORE = ReleaseRules(
     approvals={StepName.CONTRACT: 2},
     approval_max_age=DAY,
     snapshot_max_age=DAY,
+    drill_max_age=31 * DAY,
     freezes=(FREEZE,),
     checks=(ReleaseCheck("front page", StepName.CODE, url="https://shop.example/"),),
     code=NewCode(wait="ecs"),
@@ -30,6 +31,8 @@ LOOSER: dict[str, tuple[dict[str, Any], str]] = {
     "soak": ({"soak": 3600.0}, "soak is 1 h, before 24 h"),
     "old approvals": ({"approval_max_age": 9 * DAY}, "approval_max_age is 216 h, before 24 h"),
     "old snapshots": ({"snapshot_max_age": 9 * DAY}, "snapshot_max_age is 216 h, before 24 h"),
+    "no drills": ({"drill_max_age": 0.0}, "drill_max_age is not there, before 744 h"),
+    "old drills": ({"drill_max_age": 40 * DAY}, "drill_max_age is 960 h, before 744 h"),
     "freezes": ({"freezes": ()}, "no freeze 2026-12-20/2027-01-06 UTC"),
     "checks": ({"checks": ()}, "check front page is gone"),
     "other checks": (

@@ -75,8 +75,8 @@ def _looser(own: ReleaseRules, before: ReleaseRules) -> Iterator[str]:
         if is_looser:
             yield f"{name} is {whole_hours(here)}, before {whole_hours(there)}"
     if before.drill_max_age and not 0 < own.drill_max_age <= before.drill_max_age:
-        here = whole_hours(own.drill_max_age) if own.drill_max_age else "not asked for"
-        yield f"drill_max_age is {here}, before {whole_hours(before.drill_max_age)}"
+        wished = whole_hours(own.drill_max_age) if own.drill_max_age else "not there"
+        yield f"drill_max_age is {wished}, before {whole_hours(before.drill_max_age)}"
     freezes = {each.text for each in own.freezes}
     yield from (f"no freeze {each.text}" for each in before.freezes if each.text not in freezes)
     checks = {each.name: each for each in own.checks}

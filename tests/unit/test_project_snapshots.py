@@ -220,3 +220,14 @@ def test_what_a_drill_says_is_kept_as_evidence_and_what_has_none_is_unknown() ->
     assert shop.text == "shop/memory: restored in 11 min 4 s, 3 rows"
     assert drill_told(said, str(STOCK.id), 5.0).verdict == "unknown"
     assert drill_told(b"", str(SHOP.id), 5.0).verdict == "bad"
+
+
+def test_snapshots_of_a_release_that_is_open_are_not_deleted(site: Site) -> None:
+    for release in (11, 12):
+        site.snapshots.take([SHOP], release)
+    with pytest.raises(Refused, match="release 12 of dev is open"):
+        site.snapshots.delete([SHOP], release=12, kept={12})
+    gone = site.snapshots.delete([SHOP], before=9999.0, kept={12})
+    assert [each.snapshot.release for each in gone if each.snapshot] == [11]
+    (left,) = site.snapshots.listed([SHOP])
+    assert [each.release for each in left.of] == [12]

@@ -60,7 +60,7 @@ def platform_rules(text: Text, ids: Collection[str]) -> DeclaredRules | None:
 
 def rules_said(text: Text, section: ReleaseSection, at: KeyPath) -> Iterator[tuple[str, Any]]:
     """Yield the fields of `ReleaseRules` that the section at the key `at` sets. Raises UsageError, with line."""
-    for key in ("soak", "approval_max_age", "snapshot_max_age", "drill_max_age"):
+    for key in ("soak", "approval_max_age", "snapshot_max_age", "drill_max_age", "snapshot_keep"):
         if (said := getattr(section, key)) is not UNSET:
             yield key, seconds(said)
     approvals = {step: getattr(section.approvals, step) for step in section.approvals.__struct_fields__}

@@ -320,6 +320,12 @@ class ReleaseSection(Struct, frozen=True, forbid_unknown_fields=True):
             " asked for."
         ),
     ] = UNSET
+    snapshot_keep: Annotated[
+        Age | UnsetType,
+        Meta(
+            description="How long a snapshot is kept until `snapshot delete --expired` deletes it. Default: for ever."
+        ),
+    ] = UNSET
     code: Annotated[CodeSection | UnsetType, Meta(description="How the new code comes to where it runs.")] = (
         UNSET
     )

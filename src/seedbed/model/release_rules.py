@@ -118,6 +118,7 @@ class ReleaseRules(Struct, frozen=True, kw_only=True):
     """What releases of an environment keep to.
 
     `soak`, `approval_max_age`, `snapshot_max_age`, `drill_max_age` (0: no drill is asked for): seconds.
+    `snapshot_keep`: after so many a snapshot may be deleted; 0: never by itself.
     `approvals`: how many people approve a step; none where it is not there. `store`: the directory that keeps them, as
     the manifest has it; empty for the usual place.
     """
@@ -128,6 +129,7 @@ class ReleaseRules(Struct, frozen=True, kw_only=True):
     freezes: tuple[Freeze, ...] = ()
     snapshot_max_age: float = DAY
     drill_max_age: float = 0.0
+    snapshot_keep: float = 0.0
     code: NewCode = NewCode()
     checks: tuple[ReleaseCheck, ...] = ()
     store: str = ""

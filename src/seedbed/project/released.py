@@ -39,6 +39,16 @@ def directory_of(targets: Targets, environment: Environment) -> Path | None:
     return Path(targets.catalog.platform.root, place, environment.name).absolute()
 
 
+def open_releases(targets: Targets, environment: Environment) -> frozenset[int]:
+    """Return the numbers of the releases that are open; none where the environment has no place for any yet."""
+    try:
+        store = store_of(targets, environment)
+    except UsageError:
+        return frozenset()
+    found = [store.load(each) for each in store.numbers()]
+    return frozenset(each.number for each in found if each is not None and each.state == "open")
+
+
 def store_of(targets: Targets, environment: Environment) -> ReleaseStore:
     """Return what keeps the releases of an environment.
 

@@ -6,7 +6,7 @@ Everything is found by looking: a command that was killed is called again and go
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -107,12 +107,24 @@ class ReleaseSnapshots:
         return entries
 
     def delete(
-        self, databases: Sequence[Database], *, release: int = 0, before: float = 0.0
+        self,
+        databases: Sequence[Database],
+        *,
+        release: int = 0,
+        before: float = 0.0,
+        kept: Collection[int] = (),
     ) -> list[SnapshotResult]:
         """Delete the snapshots of a release, or all that were taken before then; each is in the result, gone.
 
-        One that is still being made is of an unknown age, and stays where `before` is asked for.
+        One that is still being made is of an unknown age, and stays where `before` is asked for. `kept`: releases that
+        are open, whose snapshots stay: their contracts wait for them, or have just begun. Raises Refused for one.
         """
+        if release in kept:
+            raise Refused(
+                f"release {release} of {self._environment.name} is open",
+                because="its snapshots are what its contract can be undone with",
+                try_=Hint("end it first: ", call("release next", str(release))),
+            )
         from msgspec.structs import replace
 
         with self._all(databases) as (found, failed):
@@ -120,6 +132,8 @@ class ReleaseSnapshots:
             for name, service in found.items():
                 try:
                     for each in service.listed():
+                        if each.release in kept:
+                            continue
                         if each.release == release or 0 < each.taken < before:
                             service.delete(each)
                             results.append(SnapshotResult(name, replace(each, state="gone")))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seedbed.execution.stopping import Stop
+    from seedbed.model.environment import Environment
     from seedbed.model.platform import Database
     from seedbed.model.snapshot import Drill, Swap
     from seedbed.project.snapshots import ReleaseSnapshots
@@ -323,6 +324,7 @@ def drill(
 @options.selection
 @_release(False)
 @click.option("--before", type=options.Moment(), help="Those of all releases that were taken before then.")
+@click.option("--expired", is_flag=True, help="Those that are older than the manifest's snapshot_keep.")
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 @command_context(_KIND)
@@ -333,21 +335,28 @@ def delete(
     engines: tuple[str, ...],
     release: int | None,
     before: datetime | None,
+    expired: bool,
     yes: bool,
 ) -> None:
     """Delete snapshots of the selected databases: what a contract removed is gone then. They stay until that is done.
 
+    Those of a release that is open stay.
+
     \b
     seedbed snapshot delete -e prod --release 12
     seedbed snapshot delete -e prod --before 2026-11-01
+    seedbed snapshot delete -e prod --expired --yes
     """
     from seedbed.documents.snapshot import SnapshotsDocument
+    from seedbed.project.released import open_releases
     from seedbed.report.text.snapshots import snapshots_text
 
+    environment = context.catalog.environment(env)
+    before = _expiry(environment) if expired and before is None else before
     if (release is None) == (before is None):
         raise UsageError(
-            "which snapshots are to be deleted is said by one of --release and --before",
-            because="both, or none, leave it open",
+            "which snapshots are to be deleted is said by one of --release, --before and --expired",
+            because="several, or none, leave it open",
             try_="--release 12, for example",
         )
     databases = context.databases(services, engines)
@@ -361,14 +370,28 @@ def delete(
             )
         context.confirm(f"delete the snapshots {which} of {env}?")
     with _snapshots(context, env) as (snapshots, _):
-        results = snapshots.delete(
-            databases, release=release or 0, before=before.timestamp() if before else 0.0
-        )
+        at = before.timestamp() if before else 0.0
+        opened = open_releases(context.project.targets, environment)
+        results = snapshots.delete(databases, release=release or 0, before=at, kept=opened)
     gone = [each.snapshot for each in results if each.snapshot]
     errors = [each.error for each in results if each.error]
     document = SnapshotsDocument.of(env, gone, errors, context.command, changed=bool(gone))
     context.show(document, snapshots_text)
     context.leave(document.exit_code)
+
+
+def _expiry(environment: Environment) -> datetime:
+    """Return before when a snapshot was taken that is not kept any more. Raises UsageError where all are kept."""
+    from datetime import UTC, datetime
+
+    keep = environment.releases.snapshot_keep if environment.releases else 0.0
+    if not keep:
+        raise UsageError(
+            f"snapshots of {environment.name} are kept for ever",
+            because="the manifest does not say for how long",
+            try_='snapshot_keep = "30d" in [release], or --before',
+        )
+    return datetime.fromtimestamp(_now() - keep, UTC)
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from seedbed.aws import rights
+from seedbed.cli.main import cli
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.sandbox import EmbeddedServer
@@ -165,6 +167,43 @@ def test_a_copy_that_is_not_the_database_s_takes_no_place(site: Site) -> None:
     with swapping(site) as found:
         assert found.look(back=True).is_over
     assert [*site.rds.clusters] == [CLUSTER]
+
+
+def test_a_protected_environment_wants_it_said_twice_and_nothing_is_lost_unsaid(site: Site) -> None:
+    manifest = site.root / "seedbed.toml"
+    manifest.write_text(
+        manifest.read_text().replace("[environments.staging]\n", "[environments.staging]\nprotected = true\n")
+    )
+    before = list(site.rds.asked)
+
+    def called(*more: str) -> Any:
+        words = [
+            "-C",
+            str(site.root),
+            "snapshot",
+            "swap",
+            "-e",
+            "staging",
+            "--release",
+            "12",
+            "--json",
+            *more,
+        ]
+        return CliRunner().invoke(cli, words, env=dict(site.environ), prog_name="seedbed")
+
+    looked = called("--dry-run")
+    assert looked.exit_code == 0, looked.output
+    planned = json.loads(looked.stdout)
+    assert (planned["dry_run"], planned["changed"], planned["done"]) == (True, False, False)
+    assert planned["lost"][0].startswith("all that was written since ")
+    assert called("--yes").exit_code == ExitCode.REFUSED
+    unasked = called("--unreviewed")
+    assert (unasked.exit_code, "all that was written since" in unasked.output) == (ExitCode.REFUSED, True)
+    assert site.rds.asked == before
+    done = called("--unreviewed", "--yes")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["kept"] == f"cluster {ASIDE}"
+    require_swapped(site)
 
 
 def test_without_the_right_to_rename_nothing_is_changed_and_all_may_write(site: Site) -> None:

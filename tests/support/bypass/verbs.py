@@ -146,6 +146,7 @@ LOOKS = {
     "plan": "reads, and writes a file",
     "release build": "writes a file",
     "release check": "reads the record, and asks",
+    "release drill": "tries snapshots as `snapshot drill` does, and keeps what that showed",
     "release list": "reads the records",
     "release show": "reads the record",
     "runs attach": "follows a run",

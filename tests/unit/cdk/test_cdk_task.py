@@ -135,7 +135,8 @@ def test_it_may_read_its_secrets_write_its_items_and_no_more(edtech: Synthesise,
             allowed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             actions |= set(allowed)
             if statement["Resource"] == "*":
-                assert set(allowed) <= {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken", *LISTS}
+                looks = {"sts:GetCallerIdentity", "ecr:GetAuthorizationToken", "cloudwatch:GetMetricData"}
+                assert set(allowed) <= {*looks, *LISTS}
     assert {"secretsmanager:GetSecretValue", "dynamodb:PutItem", "sts:GetCallerIdentity"} <= actions
     assert {"es:ESHttpDelete", "es:ESHttpGet"} <= actions
     # Copies that it restored from snapshots it takes away again; snapshots it takes, and deletes none.

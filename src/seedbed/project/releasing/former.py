@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from seedbed.deployment import assembly as assemblies
 from seedbed.documents.deployment import DeploymentDocument
@@ -131,8 +132,11 @@ def returning(found: Unpacked, store: ReleaseStore, release: Release, stop: Stop
         plan = _begun(found, release)
         assert plan is not None
         new = _new(plan, old, release, before)
-        way = Return(before, old, new)
-        yield Return(before, old, new, _losing(way, stop))
+        is_made = any(
+            "deploy" in each.commands for each in release.steps
+        )  # else one of them may not be there
+        way = Return(before, old, new if is_made else ())
+        yield replace(way, losing=_losing(way, stop))
 
 
 def _new(plan: PlanDocument, old: Unpacked, release: Release, before: Release) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from seedbed.errors import Hint, Refused, call, hint_text
-from seedbed.model.release import SNAPSHOT, Evidence, Release, StepName
+from seedbed.model.release import DRILL, SNAPSHOT, Evidence, Release, StepName
 from seedbed.planning.release_gates import latest
 from seedbed.support.phrases import moment
 
@@ -52,7 +52,7 @@ def _cost(release: Release, database: str) -> Iterator[str]:
 
 def drilled(evidence: Sequence[Evidence], database: str) -> str:
     """Return how long restoring a database took when that was last tried, as far as it is known."""
-    found = latest(evidence, "drill").get(database)
+    found = latest(evidence, DRILL).get(database)
     return f"the last drill: {found.text}" if found else "how long that takes is not known: no drill was made"
 
 

@@ -20,8 +20,8 @@ NO_RELEASE_DIRECT = "Without `[release]`, from here"
 
 _EMERGENCY, _OWN, _REGION, _PASSWORD, _MANIFEST, _DECISION, _RELEASE = "abcdefg"
 NOTES = {
-    _EMERGENCY: "For emergencies. It says so, and so does what it leaves: behind who did it, the history or the audit "
-    "has the word `unreviewed`; a run by a task has its words in its record, too.",
+    _EMERGENCY: "For emergencies. The command says so, and a run by a task has its words in its record. What `apply` "
+    "and `revert` leave says so, too: behind who did it, the history or the audit has the word `unreviewed`.",
     _OWN: "Its record, or an approval in the caller's own name, is all that it writes.",
     _REGION: "Where it leads is what the manifest says; the variable is not asked.",
     _PASSWORD: "No account is asked: the way to the database is its password.",
@@ -103,7 +103,7 @@ def _lines(tables: Mapping[str, Shown], looks: Mapping[str, str]) -> Iterator[st
     yield ""
     yield "## What changes nothing"
     yield ""
-    yield "They were called, too, where they are about an environment, and nothing was touched."
+    yield "Those with an exit code were called, too, and touched nothing."
     yield ""
     yield "| command | why | exit code |"
     yield "|---|---|---|"

@@ -11,7 +11,7 @@ from seedbed.model.release import READER, SNAPSHOT, StepName
 from seedbed.releases.records import encoded
 from tests.support.aws_proxy import on
 from tests.support.edtech_release.files import API, CHECKS, FROZEN, PROD, RELEASES, write_manifest
-from tests.support.edtech_release.holding import assert_same, held, restored
+from tests.support.edtech_release.holding import assert_same, by_alias, held
 from tests.support.edtech_release.site import REASON, Brought, Checkout, Site
 from tests.support.edtech_release.untouched import LOOKED, Untouched
 from tests.support.processes import until
@@ -209,7 +209,7 @@ def test_before_its_contract_a_release_is_taken_back_whole(platform: Checkout, b
         told = backward.communicate(timeout=600)
         assert backward.returncode == 0, told
         assert site.state == "returned"
-        assert_same(held(site), restored(before))
+        assert_same(by_alias(held(site)), by_alias(before))
         site.run("status", "-e", site.name, "--exit-code", "--fresh", root=platform.former)
         site.run("verify", "-e", site.name, root=platform.former)
         site.assert_none_was_refused()

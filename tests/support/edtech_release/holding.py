@@ -130,10 +130,13 @@ _APPLIED = [
 ]
 
 
-def restored(before: Mapping[str, list[Any]]) -> Held:
-    """Return what has to be held after a release was taken back; the way back of an index is a new one, too."""
-    found = deepcopy(dict(before))
-    return {name: _in_order(rows) for name, rows in found.items()}
+def by_alias(found: Mapping[str, list[Any]]) -> Held:
+    """Return what is held with indexes by the names that applications know: the way back of one is a new one, too."""
+    behind = {alias: name for name, aliases in found["aliases"] for alias in aliases}
+    others = {
+        name: rows for name, rows in found.items() if name != "aliases" and not name.startswith("index ")
+    }
+    return others | {f"alias {alias}": found[f"index {name}"] for alias, name in behind.items()}
 
 
 def assert_same(now: Held, wanted: Held) -> None:

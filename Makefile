@@ -105,7 +105,7 @@ soak-deploy: install ## deployments killed before and during an update, while an
 	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration --ignore tests/integration/releases --ignore tests/integration/bypass
 
 soak-release: install ## a release whose operator is killed after each change of its record, and in the midst of each command; one of edtech, in staging and production, killed at each change, refused where it has to be, and taken back
-	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal tests/integration/releases
+	$(BIN)/python -m pytest -m soak -n 2 --dist worksteal -o faulthandler_timeout=0 tests/integration/releases
 
 soak-bypass: install ## every command against every way round a protected environment; UPDATE_GOLDEN=1 writes docs/reference/what-is-refused.md
 	$(BIN)/python -m pytest -m soak -s -o faulthandler_timeout=0 tests/integration/bypass

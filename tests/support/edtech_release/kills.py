@@ -82,8 +82,8 @@ def killed_at_each_change(
             found = Changes.name(changes, held.wait_until_inside())
             held_at(found)
             running.send_signal(signal.SIGKILL)
-            running.communicate()
-        print(f"killed, {when}: {found}")
+            _, told = running.communicate()
+        print(f"killed, {when}: {found}", *([told] if " failed " in found else []))
         assert found not in seen, found
         seen.append(found)
         assert len(seen) < _MOST, seen

@@ -65,7 +65,7 @@ class Bringing(Struct, frozen=True):
             self._called(self.code.back, "the former code may not be everywhere")
             return Evidence(CODE, "good", f"{self.code.back[0]} ended with exit code 0", self.now())
         if self.code.wait == "ecs" and images:
-            return self._awaited(images)
+            return self._awaited(images, "release back")
         return Evidence(CODE, "unknown", "nothing tells that the former code is everywhere", self.now())
 
     def _called(self, words: tuple[str, ...], otherwise: str) -> None:
@@ -89,7 +89,7 @@ class Bringing(Struct, frozen=True):
                 try_=Hint("fix what it says; it is called again by: ", call("release next")),
             )
 
-    def _awaited(self, images: Mapping[str, str]) -> Evidence:
+    def _awaited(self, images: Mapping[str, str], then: str = "release next") -> Evidence:
         until = time.monotonic() + self.code.timeout
         said = ""
         while True:
@@ -103,7 +103,7 @@ class Bringing(Struct, frozen=True):
                 raise ViolationsFound(
                     "the new code is not everywhere",
                     because=f"{said}, after {self.code.timeout / 60:g} min",
-                    try_=Hint("bring it there; then: ", call("release next")),
+                    try_=Hint("bring it there; then: ", call(then)),
                 )
             self._rest(min(self.pause, max(0.0, until - time.monotonic())))
 

@@ -321,6 +321,63 @@ def test_any_other_plan_is_refused(
         released.require_released(targets, PROD, request, "apply")
 
 
+ASKING = Environment(
+    "prod", protected=True, releases=ReleaseRules(approvals={StepName.EXPAND: 1, StepName.CONTRACT: 1})
+)
+
+
+def by_hand(name: StepName, gate: Phase, skipped: StepName | None = None, work: Phase = Phase.EXPAND) -> Any:
+    """Return a record that says that a step is taken, all before it done, and a plan through `gate` as that of it."""
+    release = a_release()
+    steps = []
+    for each in release.steps:
+        state = "running" if each.name is name else "skipped" if each.name is skipped else "done"
+        steps.append(replace(each, state=state, plan="e" * 64 if each.name is name else ""))
+    action = SimpleNamespace(phase=work)
+    return replace(release, steps=tuple(steps)), plan(gate=gate, actions={"user/postgres": (action,)})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        # A contract on a step for which nobody is asked.
+        (by_hand(StepName.MIGRATE, Phase.CONTRACT), "has a plan through contract as that of migrate"),
+        # What nobody approved as expand, by the next plan, which has it as well.
+        (by_hand(StepName.MIGRATE, Phase.MIGRATE), "expand of release 1 of prod is not approved"),
+        (
+            by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND),
+            "expand of release 1 of prod was not taken",
+        ),
+        (
+            by_hand(StepName.CONTRACT, Phase.CONTRACT, StepName.CODE, Phase.CONTRACT),
+            "code of release 1 of prod was not taken",
+        ),
+    ],
+)
+def test_a_record_by_hand_lets_nothing_in_that_was_to_be_approved_as_something_else(
+    written: tuple[Release, ReviewedPlan], said: str, store: DirectoryStore, targets: Targets
+) -> None:
+    record, given = written
+    assert store.create(record)
+    with pytest.raises(Refused, match=said):
+        released.require_released(targets, ASKING, Request.of(given), "apply")
+
+
+def test_a_step_with_nothing_to_do_needs_no_approval(store: DirectoryStore, targets: Targets) -> None:
+    record, given = by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND, Phase.MIGRATE)
+    assert store.create(record)
+    released.require_released(targets, ASKING, Request.of(given), "apply")
+
+
+def test_rules_that_a_record_names_ask_for_no_less_than_those_that_are_here(
+    store: DirectoryStore, targets: Targets
+) -> None:
+    record = taking(StepName.EXPAND, manifest=store.put(b'[platform]\nname = "shop"\n[environments.prod]\n'))
+    assert store.create(record)
+    with pytest.raises(Refused, match="is not approved"):
+        released.require_released(targets, ASKING, Request.of(plan()), "apply")
+
+
 def test_a_plan_that_names_a_release_is_its_own_in_every_environment(targets: Targets) -> None:
     with pytest.raises(UsageError, match="has no release 1"):
         released.require_released(targets, Environment("prod"), Request.of(plan()), "apply")

@@ -51,6 +51,12 @@ class ReviewedPlan(Struct, frozen=True):
     release: int = 0
     sha256: str = ""
 
+    def has_work_of(self, phase: Phase) -> bool:
+        """Return whether the plan changes a database in `phase`; what it loads is not told apart."""
+        actions = (one.phase is phase for each in self.actions.values() for one in each)
+        changes = (one.startswith(_words(phase, "")) for each in self.changes.values() for one in each)
+        return any(actions) or any(changes)
+
     def may_be_replaced(self, stack: str, resource: str) -> bool:
         """Return whether the plan shows that a resource of a stack is made anew, or may be."""
         shown = self.stacks[stack].changes if stack in self.stacks else ()

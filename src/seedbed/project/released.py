@@ -6,8 +6,11 @@ asks the record itself, wherever it runs: whoever calls it may say anything.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from seedbed.errors import Hint, Location, Refused, StalePlan, UsageError, call
 from seedbed.model.environment import Environment
@@ -18,7 +21,7 @@ from seedbed.project.targets import Targets
 
 if TYPE_CHECKING:  # few commands ask for a record
     from seedbed.model.platform import Database
-    from seedbed.model.release import Release, Step
+    from seedbed.model.release import Release, Step, StepName
     from seedbed.releases.store import ReleaseStore
 
 # Where a directory keeps the releases, for the commands of a step: they work on the bundle, unpacked elsewhere.
@@ -152,6 +155,13 @@ def _require_taken(
             try_=Hint("go on with the release: ", call("release next")),
             at=Location(plan.path),
         )
+    if wrong := [each.name for each in of_plan if PHASES[each.name] is not plan.gate]:
+        raise Refused(
+            f"{what} has a plan through {plan.gate.value} as that of {wrong[0]}",
+            because="each step carries out the plan through its own phase, and is approved for that",
+            try_="look who wrote the record; then open a new release",
+            at=Location(plan.path),
+        )
     if release.state != "open" or all(each.state != "running" for each in of_plan):
         at = (
             f"it is {release.state}"
@@ -170,30 +180,59 @@ def _require_taken(
 def _require_approved(
     store: ReleaseStore, release: Release, step: Step, environment: Environment, plan: ReviewedPlan
 ) -> None:
-    """Raise Refused unless others than who opened and carries it out approved the step, as far as that is asked for.
+    """Raise Refused unless others than who opened and carries it out approved the step, as far as that is asked for,
+    and those before it.
 
     Whoever may write the record can write there that the step is taken; what these left, only they themselves can.
     """
     from seedbed.model.release import Identity
     from seedbed.planning.consents import consents
     from seedbed.planning.release_gates import Facts
-    from seedbed.project.rules import declared, rules_for
+    from seedbed.planning.rules_in_force import in_force
+    from seedbed.project.rules import declared, rules_for, rules_of
 
     own = declared(store.get(release.manifest), environment.name) if release.manifest else environment
     found = rules_for(store, release, own)
     facts = Facts(
         now=store.now(),
-        rules=found.rules,
+        # What carries it out has a manifest, too: in a task, one that no record names.
+        rules=in_force(found.rules, rules_of(environment)).rules,
         looser=found.looser,
-        caller=step.by or Identity("", ""),
+        caller=Identity("", ""),
         approvals=store.approvals(release.number),
         openings=store.openings(release.number),
     )
-    closed = [each for each in consents(release, step.name, facts) if not each.is_open]
-    if closed:
-        raise Refused(
-            f"{step.name} of release {release.number} of {environment.name} is not approved",
-            because="\n".join(f"{each.name}: {each.because}" for each in closed),
-            try_=next(each.try_ for each in closed),
-            at=Location(plan.path),
-        )
+    for name in _let_in_by(release, step, plan):
+        known = replace(facts, caller=release.step(name).by or Identity("", ""))
+        if name is not step.name:  # it was let in when it was taken, however long ago that is
+            known = replace(known, rules=replace(facts.rules, approval_max_age=math.inf))
+        closed = [each for each in consents(release, name, known) if not each.is_open]
+        if closed:
+            raise Refused(
+                f"{name} of release {release.number} of {environment.name} is not approved",
+                because="\n".join(f"{each.name}: {each.because}" for each in closed),
+                try_=next(each.try_ for each in closed),
+                at=Location(plan.path),
+            )
+
+
+def _let_in_by(release: Release, step: Step, plan: ReviewedPlan) -> list[StepName]:
+    """Return the steps whose approvals let `plan` in: its own, and those before it.
+
+    A plan through a phase has what is left of those before it, and that these were taken stands in the record alone.
+    Raises Refused where the record says that one of them has nothing to do, and the plan has something of it.
+    """
+    from seedbed.model.release import PHASES, STEPS, StepName
+    from seedbed.model.release_rules import GATED
+
+    before = [each for each in STEPS[: STEPS.index(step.name) + 1] if each in GATED]
+    skipped = [each for each in before if release.step(each).state == "skipped"]
+    for each in skipped:
+        if each is StepName.CODE or plan.has_work_of(PHASES[each]):
+            raise Refused(
+                f"{each} of release {release.number} of {release.environment} was not taken",
+                because="its record says that there is nothing to do, and there is",
+                try_="look who wrote the record; then open a new release",
+                at=Location(plan.path),
+            )
+    return [each for each in before if each not in skipped]

@@ -155,6 +155,8 @@ def read(data: bytes, expected_sha256: str = "") -> Bundle:
             raise _foreign(f"{each.name} is not what {INDEX} says")
     if index is None or left:
         raise _foreign(f"{next(iter(left), INDEX)} is not in it")
+    if not archive.is_as_written(data):
+        raise _foreign("what it has is there in another form than a build writes")
     return Bundle(sha256, index, data)
 
 
@@ -176,7 +178,7 @@ def _read(data: bytes) -> Iterator[archive.Member]:
             yield from archive.read(opened)
     except archive.Foreign as error:
         raise _foreign(str(error)) from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except archive.UNREADABLE as error:
         raise _foreign(f"it cannot be read: {error}") from None
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
 
 from seedbed.errors import Refused
-from seedbed.model.release import Approval, Identity, Opening, Release, StepName
+from seedbed.model.release import STEPS, Approval, Identity, Opening, Release, StepName
 from seedbed.support.typed import UNREADABLE, ready
 
 LARGEST_APPROVAL = 64 << 10  # bytes
+_FARTHEST = 6e10  # seconds: from the year 69 to 3871, so that a calendar shows it with a soak added
 
 
 def encoded(record: Release | Approval | Opening) -> bytes:
@@ -24,7 +26,8 @@ def release_of(data: bytes, environment: str, number: int, place: str) -> Releas
     """Return the release that `data` says. Raises Refused for what is none, or is another one's."""
     try:
         found = msgspec.json.decode(data, type=ready(Release))
-    except UNREADABLE as error:
+        _require_possible(found)
+    except (*UNREADABLE, ValueError) as error:
         raise Refused(
             f"the record of release {number} of {environment} cannot be read",
             because=f"{place}: {error}",
@@ -37,6 +40,21 @@ def release_of(data: bytes, environment: str, number: int, place: str) -> Releas
             try_="look who wrote it, and put it back where it was",
         )
     return found
+
+
+def _require_possible(release: Release) -> None:
+    """Raise ValueError for a record that no command writes, and that nothing could show or go on with."""
+    if tuple(each.name for each in release.steps) != STEPS:
+        raise ValueError(f"its steps are not {', '.join(STEPS)}")
+    of_steps = ((each.began, each.beat, each.ended) for each in release.steps)
+    of_evidence = ((one.at, one.since) for each in release.steps for one in each.evidence)
+    times = chain((release.opened, release.ended, release.returning, release.soak), *of_steps, *of_evidence)
+    if not all(map(_is_time, times)):
+        raise ValueError("one of its times is none")
+
+
+def _is_time(seconds: float) -> bool:
+    return abs(seconds) < _FARTHEST
 
 
 def approval_of(data: bytes, number: int, step: str, user_id: str, at: datetime | float) -> Approval | None:
@@ -52,6 +70,8 @@ def approval_of(data: bytes, number: int, step: str, user_id: str, at: datetime 
         return None
     note = ", ".join(filter(None, (found.by.note, found.by.arn)))
     seconds = at.timestamp() if isinstance(at, datetime) else at
+    if not _is_time(seconds):  # of a file, its owner sets it as he likes
+        return None
     return replace(found, by=Identity(user_id, "", note), at=seconds)
 
 

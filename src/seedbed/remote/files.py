@@ -38,7 +38,7 @@ def unpack(data: bytes, to: Path) -> None:
         raise _foreign(f"it has {error.filename} twice") from None
     except archive.Foreign as error:
         raise _foreign(str(error)) from None
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError) as error:
+    except (*archive.UNREADABLE, zlib.error, gzip.BadGzipFile) as error:
         raise _foreign(f"it cannot be read: {error}") from None
     except OSError as error:
         raise Unavailable(

@@ -141,6 +141,54 @@ def test_nothing_else_is_taken_for_a_bundle(
         read(data, hashlib.sha256(data).hexdigest())
 
 
+def header(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE) -> bytes:
+    made = tarfile.TarInfo(name)
+    made.type, made.size = kind, len(data)
+    return made.tobuf(tarfile.USTAR_FORMAT) + data + b"\0" * (-len(data) % tarfile.BLOCKSIZE)
+
+
+def pax(**said: str) -> bytes:
+    """Return what says of the next file in an archive what its own header does not."""
+    lines = [f" {name.replace('__', '.')}={value}\n".encode() for name, value in said.items()]
+    return header("x", b"".join(str(len(each) + 2).encode() + each for each in lines), tarfile.XHDTYPE)
+
+
+def crafted(*parts: bytes, name: str = "a", holds: bytes = b"", behind: bytes = b"") -> bytes:
+    told = {name: hashlib.sha256(holds).hexdigest()}
+    whole = {"format": 1, "seedbed": "", "platform": "", "commit": "", "platform_digest": "", "members": told}
+    made = header("release.json", json.dumps(whole).encode()) + b"".join(parts) + b"\0" * 1024
+    return made + b"\0" * (-len(made) % tarfile.RECORDSIZE) + behind
+
+
+SPARSE = {"GNU__sparse__major": "0", "GNU__sparse__minor": "1", "GNU__sparse__map": "0,0"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(crafted(header("a"), behind=b"more"), id="something behind it"),
+        pytest.param(crafted(header("a", kind=tarfile.CONTTYPE)), id="another kind of file"),
+        pytest.param(crafted(pax(path="a"), header("b")), id="another name"),
+        pytest.param(crafted(header("x", b"a\0", tarfile.GNUTYPE_LONGNAME), header("b")), id="a GNU name"),
+        pytest.param(crafted(header("./a"), name="./a"), id="another way to say a name"),
+        pytest.param(crafted(pax(path="a\0b"), header("b"), name="a\0b"), id="a name that no file has"),
+        pytest.param(
+            crafted(pax(**SPARSE, GNU__sparse__size="2000"), header("a"), holds=b"\0" * 2000), id="holes"
+        ),
+        pytest.param(crafted(pax(size="-9"), header("a")), id="less than nothing"),
+        pytest.param(crafted(pax(comment="x") * 2000, header("a")), id="headers of headers"),
+        pytest.param(crafted(header("x", b"a\0", tarfile.GNUTYPE_LONGNAME) * 2000), id="names of names"),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_no_bundle(data: bytes) -> None:
+    with pytest.raises(Refused, match="none that seedbed built"):
+        read(data)
+
+
+def test_the_plain_form_of_it_is_one() -> None:
+    assert read(crafted(header("a"))).index.members
+
+
 def test_a_compressed_one_is_none_so_that_none_grows_when_it_is_read() -> None:
     import gzip
 

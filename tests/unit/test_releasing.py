@@ -33,6 +33,7 @@ from seedbed.model.release import Identity, Release, Step, StepName
 from seedbed.model.release_rules import NewCode, ReleaseRules
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.project import released
+from seedbed.project.releasing import code as bringing_code
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.claim import holding
@@ -160,6 +161,47 @@ def serving(answers: list[str]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_an_answer_that_does_not_end_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not over.wait(0.01):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setattr(bringing_code, "_WHOLE", 0.2)
+    with HTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.handle_request).start()
+        try:
+            said = bringing_code.fetched(f"http://127.0.0.1:{server.server_port}/")
+        finally:
+            over.set()
+    assert "does not come to the end of its answer" in str(said)
+
+
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:text/plain,ok"])
+def test_a_url_that_leads_elsewhere_leads_to_http_alone(to: str) -> None:
+    class Leading(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", to)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Leading) as server:
+        threading.Thread(target=server.handle_request).start()
+        said = bringing_code.fetched(f"http://127.0.0.1:{server.server_port}/")
+    assert str(said).endswith("answers 302")
 
 
 def bringing(code: NewCode, told: list[str], look: Look | None = None) -> Bringing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ from seedbed.project.releasing import children
 _PAUSE = 5.0  # seconds between two looks
 _SLICE = 0.2
 _ANSWER = 1 << 20  # bytes of an answer that are read
-_PATIENCE = 10.0  # seconds for one answer
+_PATIENCE = 10.0  # seconds for a part of an answer
+_WHOLE = 30.0  # seconds for all of it
+_HTTP = ("http://", "https://")
 _COMMIT = re.compile(r"\b[0-9a-f]{7,64}\b")
 
 
@@ -162,15 +165,35 @@ def is_of(answer: bytes, release: Release) -> bool:
 
 
 def fetched(url: str) -> bytes | str:
-    """Return what `url` answers with success, else as text why there is no such answer."""
+    """Return what `url` answers with success, else as text why there is no such answer.
+
+    Whoever answers byte by byte keeps nobody waiting for longer than `_WHOLE`.
+    """
+    if not url.startswith(_HTTP):
+        return f"{url} is no address of HTTP"
+    told: list[bytes | str] = []
+    asking = threading.Thread(target=lambda: told.append(_asked(url)), name="seedbed-url", daemon=True)
+    asking.start()
+    asking.join(_WHOLE)
+    return told[0] if told else f"{url} does not come to the end of its answer in {_WHOLE:g} s"
+
+
+def _asked(url: str) -> bytes | str:
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-    if not url.startswith(("http://", "https://")):
-        return f"{url} is no address of HTTP"
+    class Redirects(HTTPRedirectHandler):
+        """Follows what leads elsewhere, but to nothing else than HTTP."""
+
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+            if not newurl.startswith(_HTTP):
+                raise HTTPError(url, code, msg, headers, fp)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
     try:
-        with urlopen(Request(url, headers={"User-Agent": "seedbed"}), timeout=_PATIENCE) as answer:  # noqa: S310
+        wanted = Request(url, headers={"User-Agent": "seedbed"})  # noqa: S310  HTTP alone
+        with build_opener(Redirects).open(wanted, timeout=_PATIENCE) as answer:
             return bytes(answer.read(_ANSWER))
     except HTTPError as error:
         return f"{url} answers {error.code}"

@@ -375,7 +375,7 @@ def by_hand(name: StepName, gate: Phase, skipped: StepName | None = None, work: 
     for each in release.steps:
         state = "running" if each.name is name else "skipped" if each.name is skipped else "done"
         steps.append(replace(each, state=state, plan="e" * 64 if each.name is name else ""))
-    action = SimpleNamespace(phase=work)
+    action = SimpleNamespace(phase=work, after=())
     return replace(release, steps=tuple(steps)), plan(gate=gate, actions={"user/postgres": (action,)})
 
 
@@ -407,8 +407,10 @@ def test_a_record_by_hand_lets_nothing_in_that_was_to_be_approved_as_something_e
 
 def test_a_step_with_nothing_to_do_needs_no_approval(store: DirectoryStore, targets: Targets) -> None:
     record, given = by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND, Phase.MIGRATE)
+    behind, waiting = (SimpleNamespace(phase=Phase.EXPAND, after=after) for after in ((), ("other/1",)))
+    actions = {"user/postgres": (*given.actions["user/postgres"], behind), "other/postgres": (waiting,)}
     assert store.create(record)
-    released.require_released(targets, ASKING, Request.of(given), "apply")
+    released.require_released(targets, ASKING, Request.of(replace(given, actions=actions)), "apply")
 
 
 def test_rules_that_a_record_names_ask_for_no_less_than_those_that_are_here(

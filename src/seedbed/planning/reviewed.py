@@ -51,11 +51,10 @@ class ReviewedPlan(Struct, frozen=True):
     release: int = 0
     sha256: str = ""
 
-    def has_work_of(self, phase: Phase) -> bool:
-        """Return whether the plan changes a database in `phase`; what it loads is not told apart."""
-        actions = (one.phase is phase for each in self.actions.values() for one in each)
-        changes = (one.startswith(_words(phase, "")) for each in self.changes.values() for one in each)
-        return any(actions) or any(changes)
+    def begins_with(self, phase: Phase) -> bool:
+        """Return whether what the plan does first in a database is of `phase`, and waits for no other database."""
+        first = [each[0] for each in self.actions.values() if each]
+        return any(each.phase is phase and not each.after for each in first)
 
     def may_be_replaced(self, stack: str, resource: str) -> bool:
         """Return whether the plan shows that a resource of a stack is made anew, or may be."""

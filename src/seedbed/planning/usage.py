@@ -48,6 +48,8 @@ def judged(windows: Sequence[Window], commit: str) -> Use:
     if unknown:
         return Use("unknown", "; ".join(unknown))
     if not kept:
+        if before := {str(each.removed) for window in windows for look in window for each in look.counters}:
+            return Use("unknown", f"{listed(sorted(before))}: counted before, and not found any more")
         return Use("none", "nothing goes that is read")
     return Use("none", f"{listed([str(each.removed) for each in kept])} {_WAS[len(kept) > 1]} not used")
 

@@ -167,7 +167,7 @@ def is_of(answer: bytes, release: Release) -> bool:
 def fetched(url: str) -> bytes | str:
     """Return what `url` answers with success, else as text why there is no such answer.
 
-    Whoever answers byte by byte keeps nobody waiting for longer than `_WHOLE`.
+    An answer that comes byte by byte is waited for no longer than `_WHOLE`.
     """
     if not url.startswith(_HTTP):
         return f"{url} is no address of HTTP"

@@ -73,15 +73,15 @@ def comes_back(it: Released, copy_back: Callable[[Released, str], None]) -> None
     assert done.code == 0, done.everything
     gone = it.kept.content()
     assert gone != before
-    told = it.good("snapshot", "restore", *it.selection, "--release", "1", "--json")
-    assert it.kept.content() == gone
-    copy_back(it, json.loads(told.out)["copy"]["settings"].get("port", ""))
-    assert it.kept.content() == before
     drilled = json.loads(it.good("snapshot", "drill", *it.selection, "--release", "1", "--json").out)
     (drill,) = drilled["drills"]
     assert all(each["passed"] for each in drill["checks"]), drill
     assert all(drill[each] >= 0 for each in ("restoring", "checking", "cleaning"))
     assert sum(drill["rows"].values()) > 0
+    told = it.good("snapshot", "restore", *it.selection, "--release", "1", "--json")
+    assert it.kept.content() == gone
+    copy_back(it, json.loads(told.out)["copy"]["settings"].get("port", ""))
+    assert it.kept.content() == before
     it.good("snapshot", "drop", *it.selection, "--release", "1")
     assert json.loads(it.good("snapshot", "list", *it.selection, "--json").out)["copies"] == []
     assert it.kept.content() == before

@@ -111,6 +111,8 @@ class ClusterSwap:
         for each in _members(aside):
             if not each.endswith(self._end):
                 return self._renamed(each, each + self._end, ask=ask)
+        if waits := self._settling(_members(aside)):  # one on its way back to its name has that name soon
+            return waits
         wanted = {each.removesuffix(self._end): each for each in _members(aside)}
         writer = _writer(aside).removesuffix(self._end)
         there = set(_members(here))
@@ -154,6 +156,10 @@ class ClusterSwap:
                     return self._gone(each)
             if _members(beside) and _writer(beside) != self._beside:
                 return self._renamed(_writer(beside), self._beside, ask=True)
+            if waits := self._settling(
+                _members(beside)
+            ):  # one on its way to a name of the cluster's has it soon
+                return waits
         for each in _members(here):
             if each.endswith(self._end):
                 return self._renamed(each, each.removesuffix(self._end), ask=True)

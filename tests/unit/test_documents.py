@@ -121,6 +121,7 @@ EVERY: list[Document] = [
         evidence=[each.evidence(0.0) for each in samples.snapshots()],
         is_judged=True,
     ),
+    SnapshotsDocument.of("prod", samples.snapshots(), (), "snapshot list", kept=samples.kept()),
     SnapshotsDocument.of("prod", (), (), "snapshot list"),
     CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored()),
     CopyDocument.of("prod", "user/postgres", "r12", "snapshot drop"),

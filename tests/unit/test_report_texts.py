@@ -215,6 +215,9 @@ PAGES: dict[str, Page] = {
             is_judged=True,
         )
     ),
+    "snapshots_listed": snapshots_text(
+        SnapshotsDocument.of("prod", samples.snapshots(), (), "snapshot list", kept=samples.kept())
+    ),
     "snapshots_none": snapshots_text(SnapshotsDocument.of("prod", (), (), "snapshot list")),
     "copy": copy_text(
         CopyDocument.of("prod", "user/postgres", "r12", "snapshot restore", restored=samples.restored())

@@ -10,7 +10,7 @@ from seedbed.documents.document import VERSION, Document, Part, says
 from seedbed.documents.errors import ErrorEntry
 from seedbed.errors import ExitCode, SeedbedError, exit_code
 from seedbed.model.release import Evidence
-from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot, Swap
+from seedbed.model.snapshot import Check, Copy, Drill, Kept, Restored, Snapshot, Swap
 
 
 class SnapshotEntry(Part, frozen=True):
@@ -26,10 +26,18 @@ class SnapshotEntry(Part, frozen=True):
     size: Annotated[int | None, says("Its size in bytes; null where that is not known.")]
     because: Annotated[str, says("Why it is partial; else empty.")]
     parts: Annotated[Mapping[str, str], says("What it consists of, by what that was taken of.")]
+    kept_until: Annotated[
+        str | None,
+        says(
+            "In a list: until when the manifest's `snapshot_keep` keeps it; null where that is for ever, or not known."
+        ),
+    ]
+    expired: Annotated[bool, says("That is over, and its release is not open: `--expired` deletes it.")]
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> SnapshotEntry:
+    def of(cls, snapshot: Snapshot, kept: Kept | None = None) -> SnapshotEntry:
         taken = datetime.fromtimestamp(snapshot.taken, UTC).isoformat(timespec="seconds")
+        until = kept.until(snapshot) if kept else 0.0
         return cls(
             snapshot.id,
             snapshot.database,
@@ -39,6 +47,8 @@ class SnapshotEntry(Part, frozen=True):
             snapshot.size or None,
             snapshot.because,
             dict(snapshot.parts),
+            datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds") if until else None,
+            kept is not None and kept.is_over(snapshot),
         )
 
 
@@ -97,10 +107,11 @@ class SnapshotsDocument(Document, frozen=True, kw_only=True, tag="seedbed/snapsh
         *,
         copies: Sequence[Copy] = (),
         evidence: Sequence[Evidence] = (),
+        kept: Kept | None = None,
         changed: bool = False,
         is_judged: bool = False,
     ) -> SnapshotsDocument:
-        """`is_judged`: the exit code says whether all of `evidence` is good."""
+        """`is_judged`: the exit code says whether all of `evidence` is good. `kept`: how long snapshots are."""
         code = exit_code(errors, changed=changed)
         if is_judged and not errors and any(each.verdict != "good" for each in evidence):
             code = ExitCode.FOUND
@@ -109,7 +120,7 @@ class SnapshotsDocument(Document, frozen=True, kw_only=True, tag="seedbed/snapsh
             command=command,
             environment=environment,
             exit_code=code,
-            snapshots=tuple(SnapshotEntry.of(each) for each in snapshots),
+            snapshots=tuple(SnapshotEntry.of(each, kept) for each in snapshots),
             copies=tuple(CopyEntry.of(each) for each in copies),
             evidence=tuple(EvidenceEntry.of(each) for each in evidence),
             errors=tuple(ErrorEntry.of(each, environment) for each in errors),

@@ -6,7 +6,7 @@ Pure: times are seconds of the epoch, by the clock of whoever keeps the snapshot
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -53,6 +53,26 @@ class Snapshot(Struct, frozen=True, kw_only=True):
             case "partial":
                 return f"is partial: {self.because}"
         return "is gone" if self.taken else "does not exist"
+
+
+class Kept(Struct, frozen=True):
+    """For how long snapshots are kept, as of `at`; 0 `seconds`: for ever. `opened`: releases whose snapshots stay."""
+
+    seconds: float
+    at: float
+    opened: Collection[int] = ()
+
+    @property
+    def before(self) -> float:
+        """A snapshot that was taken before then is kept no more."""
+        return self.at - self.seconds if self.seconds else 0.0
+
+    def until(self, snapshot: Snapshot) -> float:
+        """Return until when it is kept; 0 where that is for ever, or its age is not known."""
+        return snapshot.taken + self.seconds if self.seconds and snapshot.taken else 0.0
+
+    def is_over(self, snapshot: Snapshot) -> bool:
+        return snapshot.release not in self.opened and 0 < snapshot.taken < self.before
 
 
 class Copy(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seedbed.execution.stopping import Stop
     from seedbed.model.environment import Environment
     from seedbed.model.platform import Database
-    from seedbed.model.snapshot import Drill, Swap
+    from seedbed.model.snapshot import Drill, Kept, Swap
     from seedbed.project.snapshots import ReleaseSnapshots
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,6 +117,8 @@ def listing(
 ) -> None:
     """List the snapshots of databases as they are now, and the copies beside them.
 
+    Says until when each is kept, where the manifest has `snapshot_keep`.
+
     \b
     seedbed snapshot list -e prod
     seedbed snapshot list -e prod --release 12 --json
@@ -129,6 +131,7 @@ def listing(
     databases = context.databases(services, engines)
     with _snapshots(context, env) as (snapshots, _):
         found = snapshots.listed(databases)
+        kept = _kept(context, context.catalog.environment(env))
     elsewhere = [each for each in found if isinstance(each.error, TakenElsewhere)]
     document = SnapshotsDocument.of(
         env,
@@ -137,6 +140,7 @@ def listing(
         context.command,
         copies=[one for each in found for one in each.copies],
         evidence=[unknown(each.database, each.error.what, _now()) for each in elsewhere if each.error],
+        kept=kept,
     )
     context.show(document, snapshots_text)
     context.leave(document.exit_code)
@@ -352,13 +356,14 @@ def delete(
     from seedbed.report.text.snapshots import snapshots_text
 
     environment = context.catalog.environment(env)
-    before = _expiry(environment) if expired and before is None else before
-    if (release is None) == (before is None):
+    if (release is not None) + (before is not None) + expired != 1:
         raise UsageError(
             "which snapshots are to be deleted is said by one of --release, --before and --expired",
             because="several, or none, leave it open",
             try_="--release 12, for example",
         )
+    if expired:
+        before = _expiry(environment)
     databases = context.databases(services, engines)
     which = f"of release {release}" if release else f"from before {moment(before)}" if before else ""
     if not yes:
@@ -380,18 +385,33 @@ def delete(
     context.leave(document.exit_code)
 
 
+def _kept(context: CommandContext, environment: Environment) -> Kept:
+    """Return for how long snapshots are kept; what is open is asked for only where that ends."""
+    from seedbed.model.snapshot import Kept
+    from seedbed.project.released import open_releases
+
+    seconds = _keep(environment)
+    return Kept(seconds, _now(), open_releases(context.project.targets, environment) if seconds else ())
+
+
+def _keep(environment: Environment) -> float:
+    return environment.releases.snapshot_keep if environment.releases else 0.0
+
+
 def _expiry(environment: Environment) -> datetime:
     """Return before when a snapshot was taken that is not kept any more. Raises UsageError where all are kept."""
     from datetime import UTC, datetime
 
-    keep = environment.releases.snapshot_keep if environment.releases else 0.0
-    if not keep:
+    from seedbed.model.snapshot import Kept
+
+    kept = Kept(_keep(environment), _now())
+    if not kept.seconds:
         raise UsageError(
             f"snapshots of {environment.name} are kept for ever",
             because="the manifest does not say for how long",
             try_='snapshot_keep = "30d" in [release], or --before',
         )
-    return datetime.fromtimestamp(_now() - keep, UTC)
+    return datetime.fromtimestamp(kept.before, UTC)
 
 
 @contextmanager

@@ -26,7 +26,17 @@ def snapshots_text(document: SnapshotsDocument) -> Lines:
     """Return the snapshots, one row each, the copies, what of databases is not known, and how many there are."""
     rows: list[Row | Line] = []
     for each in document.snapshots:
-        rows.append(row(_SIGNS[each.state], (each.database, Style.BOLD), each.id, each.state, _taken(each)))
+        kept = _kept(each)
+        rows.append(
+            row(
+                _SIGNS[each.state],
+                (each.database, Style.BOLD),
+                each.id,
+                each.state,
+                _taken(each),
+                *([kept] if kept else []),
+            )
+        )
         if each.because:
             rows.append(line((each.because, Style.BAD), indent=4))
     page: Lines = [Table(tuple(rows)), line()] if rows else []
@@ -124,6 +134,13 @@ def _drill(drill: DrillEntry) -> Lines:
         line(", ".join(f"{said} {duration(seconds)}" for said, seconds in times), indent=2),
         *(line(f"{name}: {number(rows_)}", indent=4) for name, rows_ in sorted(drill.rows.items())),
     ]
+
+
+def _kept(snapshot: SnapshotEntry) -> tuple[str, Style] | None:
+    """Return until when it is kept, where that is said."""
+    if snapshot.expired:
+        return f"expired {snapshot.kept_until}", Style.WARN
+    return (f"kept until {snapshot.kept_until}", Style.DIM) if snapshot.kept_until else None
 
 
 def _taken(snapshot: SnapshotEntry) -> str:

@@ -84,7 +84,7 @@ from seedbed.model.platform import DatabaseId, Expectation, Field, Query, Refere
 from seedbed.model.remembered import Question, Remembered, Seen
 from seedbed.model.seed import PlannedSeed, SeedKind
 from seedbed.model.sharing import Share, ShareOutcome
-from seedbed.model.snapshot import Check, Copy, Drill, Restored, Snapshot, Swap
+from seedbed.model.snapshot import Check, Copy, Drill, Kept, Restored, Snapshot, Swap
 from seedbed.model.status import DatabaseStatus, MigrationState, MigrationStatus, Status
 from seedbed.model.usage import Counter, Removed, Usage
 from seedbed.model.verification import (
@@ -926,6 +926,11 @@ def snapshots() -> list[Snapshot]:
             id="seedbed-shop-prod-ai-r12", database="ai/opensearch", release=12, state="making", percent=40
         ),
     ]
+
+
+def kept() -> Kept:
+    """As of when the second of them is over, and the first one by just a second; a release of none is open."""
+    return Kept(30 * 86_400.0, 1_793_440_800.5 + 30 * 86_400.0, {11})
 
 
 def restored() -> Restored:

@@ -108,6 +108,24 @@ def test_what_is_not_in_the_commit_makes_it_dirty_where_it_is_in_the_bundle(root
     assert built(root).index.commit == clean
 
 
+def test_directories_that_git_ignores_elsewhere_make_nothing_dirty_and_what_does_is_named(root: Path) -> None:
+    """As a platform is once its sandbox was up: `.seedbed/` lies beside what is in the bundle."""
+    with (root / ".gitignore").open("a") as file:
+        file.write(".seedbed/\nkept/\n")
+    git(root, "commit", "-q", "-am", "Ignore more")
+    for name in (".seedbed/sandbox/data", "kept/records/0001.json"):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("")
+    ran = run(root, "release", "build", "-o", "../release.tar")
+    assert (ran.code, "commit" in ran.err) == (0, False), ran.err
+    assert not read((root.parent / "release.tar").read_bytes(), ran.out.strip()).index.is_dirty
+    (root / "services/user/postgres/migrations/20260101000009_new.sql").write_text("-- migrate:up\nSELECT 1;\n")
+    (root / "deploy.sh").write_text("#!/bin/sh\nexit 0\n")
+    ran = run(root, "release", "build", "-o", "../release.tar")
+    names = "deploy.sh, services/user/postgres/migrations/20260101000009_new.sql"
+    assert f"not as the commit has it: {names}\n" in ran.err
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

@@ -24,7 +24,7 @@ from seedbed.files.platform import MANIFEST, is_program, read_all, read_files
 from seedbed.manifest.environments import is_pattern
 from seedbed.model.environment import Environment
 from seedbed.project.catalog import Catalog
-from seedbed.project.checkout import checkout, differs
+from seedbed.project.checkout import checkout, different
 from seedbed.project.targets import Targets
 from seedbed.releases import bundle
 from seedbed.support.phrases import listed
@@ -57,7 +57,7 @@ class Bundling(Struct, frozen=True):
             platform=platform.name,
             seedbed=VERSION,
             # After the app was run, which may have looked something up and kept that beside itself.
-            commit=_commit(root, [MANIFEST, *programs, *_below(root, directories)]),
+            commit=_commit(root, [MANIFEST, *programs, *_below(root, directories)], self.tell),
             files=read_files(root, directories),
             programs=programs,
             assemblies=assemblies,
@@ -143,13 +143,18 @@ def _named(root: Path, word: str) -> Path | None:
     return path if is_below and ".." not in Path(os.path.normpath(word)).parts and path.is_file() else None
 
 
-def _commit(root: Path, paths: Sequence[str]) -> str:
-    """Return the commit of the checkout, marked where `paths` or the app are not what it has."""
+def _commit(root: Path, paths: Sequence[str], tell: Callable[[str], None]) -> str:
+    """Return the commit of the checkout, marked where `paths` or the app are not what it has; `tell`: which of them."""
     commit, _ = checkout(root)
     if not commit:
         return ""
-    is_dirty = differs(root, paths, ignored=True) or differs(root, [APP], ignored=False)
-    return commit + bundle.DIRTY if is_dirty else commit
+    files, app = different(root, paths, ignored=True), different(root, [APP], ignored=False)
+    if files is None or app is None:
+        return commit + bundle.DIRTY
+    if not files and not app:
+        return commit
+    tell(f"not as the commit has it: {listed([*files, *app])}")
+    return commit + bundle.DIRTY
 
 
 def _below(root: Path, directories: Sequence[Path]) -> list[str]:

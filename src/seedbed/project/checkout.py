@@ -22,17 +22,22 @@ def checkout(root: PurePath) -> tuple[str, str]:
     return lines[0], "" if lines[1] == "HEAD" else lines[1]
 
 
-def differs(root: PurePath, paths: Iterable[str], *, ignored: bool) -> bool:
-    """Return whether what is below `paths`, of the directory `root`, is not what its commit has, or nothing tells.
+def different(root: PurePath, paths: Iterable[str], *, ignored: bool) -> list[str] | None:
+    """Return the files below `paths`, of the directory `root`, that are not what its commit has; None: nothing tells.
 
     `ignored`: what git is told to ignore counts, too; what programs make anew never does.
     """
     made = [f":(exclude,glob)**/{each}{rest}" for each in sorted(IGNORED) for rest in ("", "/**")]
-    more = ["--ignored=matching", "--untracked-files=all"] if ignored else ["--untracked-files=all"]
-    # What was changed and what was added: a migration that was never committed is in no commit.
-    words = ["status", "--porcelain", *more, "--", *paths, *made, f":(exclude,glob)**/*{COMPILED}"]
-    said = _asked(root, words, _LOOK)
-    return said is None or bool(said.strip())
+    where = ["--", *paths, *made, f":(exclude,glob)**/*{COMPILED}"]
+    # What was changed and what was added: a migration that was never committed is in no commit. Not one call of
+    # `status --ignored`: with paths to leave out, it tells of ignored directories that are below none of `paths`.
+    changed = _asked(root, ["diff", "--name-only", "--no-ext-diff", "--relative", "-z", "HEAD", *where], _LOOK)
+    added = _asked(
+        root, ["ls-files", "--others", "-z", *([] if ignored else ["--exclude-standard"]), *where], _LOOK
+    )
+    if changed is None or added is None:
+        return None
+    return sorted({each for each in (changed + added).split("\0") if each})
 
 
 def _asked(root: PurePath, words: Iterable[str], patience: float = _PATIENCE) -> str | None:

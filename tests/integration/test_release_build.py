@@ -119,7 +119,9 @@ def test_directories_that_git_ignores_elsewhere_make_nothing_dirty_and_what_does
     ran = run(root, "release", "build", "-o", "../release.tar")
     assert (ran.code, "commit" in ran.err) == (0, False), ran.err
     assert not read((root.parent / "release.tar").read_bytes(), ran.out.strip()).index.is_dirty
-    (root / "services/user/postgres/migrations/20260101000009_new.sql").write_text("-- migrate:up\nSELECT 1;\n")
+    (root / "services/user/postgres/migrations/20260101000009_new.sql").write_text(
+        "-- migrate:up\nSELECT 1;\n"
+    )
     (root / "deploy.sh").write_text("#!/bin/sh\nexit 0\n")
     ran = run(root, "release", "build", "-o", "../release.tar")
     names = "deploy.sh, services/user/postgres/migrations/20260101000009_new.sql"

@@ -72,6 +72,19 @@ def test_the_end_of_it_is_one_change_of_whoever_has_it() -> None:
         taken_back(other, StepName.MIGRATE, "one", ANA, T0 + 99, "", [])
 
 
+def test_a_step_that_was_never_begun_did_not_fail_when_its_release_was_taken_back() -> None:
+    steps = [taken_back(hold(a_release(), "one", ANA, T0), StepName.EXPAND, "one", ANA, T0 + 5, "", [])]
+    begun = with_step(
+        a_release(), StepName.EXPAND, began=T0, state="failed", because="no route to the database"
+    )
+    steps.append(taken_back(hold(begun, "one", ANA, T0), StepName.EXPAND, "one", ANA, T0 + 5, "", []))
+    found = [each.step(StepName.EXPAND) for each in steps]
+    assert [(each.state, each.by, each.ended, each.because) for each in found] == [
+        ("waiting", None, 0.0, ""),
+        ("failed", ANA, T0 + 5, "no route to the database"),
+    ]
+
+
 def test_what_began_to_contract_meanwhile_or_has_ended_is_not_held() -> None:
     begun = with_step(done_until(CONTRACT), CONTRACT, state="failed", began=T0)
     with pytest.raises(Refused, match="cannot be taken back any more"):
@@ -189,6 +202,8 @@ def test_after_the_contract_it_is_told_what_a_restore_costs() -> None:
         "ai/opensearch: this release has no snapshot of it, so what went is lost",
     ]
     assert "seedbed snapshot restore -e prod" in hint_text(error.try_, "prod", "")
+    without = hint_text(after_contract(release, [CART, "ai/opensearch"]).try_, "prod", "")
+    assert without == "deploy what it removed anew; or go forward with another release"
 
 
 # --- what is not known when one is opened

@@ -79,8 +79,17 @@ def taken_back(
     because: str,
     found: Sequence[Evidence],
 ) -> Release:
-    """Return `release` as it ends when all of it is taken back, in one change. Raises LeaseLost."""
-    over = fail(release, name, token, now, "taken back", found)
+    """Return `release` as it ends when all of it is taken back, in one change. Raises LeaseLost.
+
+    The step that was held meanwhile has failed only where it was begun: else it waits, as those behind it do.
+    """
+    step = _held(release, name, token)
+    over = fail(release, name, token, now, step.because or "taken back", found)
+    if not step.began:
+        over = _with(
+            release,
+            replace(over.step(name), state="waiting", by=None, beat=0.0, ended=0.0, because=""),
+        )
     if release.state != "open":  # only what it had deployed was still there
         return over
     return replace(end(over, "returned", who, now, because), revision=over.revision)

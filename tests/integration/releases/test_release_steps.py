@@ -201,6 +201,12 @@ def test_after_its_contract_a_release_is_not_taken_back(site: Users) -> None:
     assert site.columns == ["display", "id"]
     assert site.run("release", "abandon", "-e", ENV, "--because", "enough").code == 0
     assert site.release.state == "abandoned"
+    for words in (
+        (),
+        ("1",),
+    ):  # somebody who has to go back asks once it has ended, with its number or without
+        ended = site.run("release", "back", "-e", ENV, *words)
+        assert (ended.code, "from a snapshot alone" in ended.err) == (3, True), ended.everything
 
 
 @pytest.mark.slow(25)

@@ -18,7 +18,7 @@ from seedbed.model.release import Evidence, Release, StepName
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.claim import Claim, holding
 from seedbed.project.releasing.cost import after_contract
-from seedbed.project.releasing.facts import chosen, facts_of, require_open
+from seedbed.project.releasing.facts import chosen, facts_of, newest_open, require_open
 from seedbed.project.releasing.former import Return, former, returning, stays
 from seedbed.project.releasing.going import Operator, document_of, failure
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
@@ -92,8 +92,14 @@ def go_back(
 
 
 def _found(operator: Operator, environment: str, number: int | None, wanted: Wanted) -> Release:
-    """Return the release that is taken back: one that is open, or one whose stacks are still to be."""
-    release = chosen(operator.store, environment, number)
+    """Return the release that is taken back: one that is open, or one whose stacks are still to be.
+
+    One whose contract has begun as well, also once it is closed: what a restore costs is said of that one.
+    """
+    ended = _last_ended(operator) if number is None else None
+    release = ended or chosen(operator.store, environment, number)
+    if release.step(StepName.CONTRACT).began:
+        return release
     if not (wanted.stacks and release.state == "returned"):
         require_open(release)
     elif later := [each for each in operator.store.numbers() if each > release.number]:
@@ -103,6 +109,13 @@ def _found(operator: Operator, environment: str, number: int | None, wanted: Wan
             try_="deploy what is wanted by another release",
         )
     return release
+
+
+def _last_ended(operator: Operator) -> Release | None:
+    """Return the newest release where it has ended after its contract began, and no other is open; else None."""
+    newest = operator.store.load(max(operator.store.numbers(), default=0))
+    is_over = newest is not None and newest.state != "open" and newest.step(StepName.CONTRACT).began
+    return newest if is_over and newest_open(operator.store) is None else None
 
 
 def _undos(found: Unpacked, operator: Operator) -> list[Undo]:

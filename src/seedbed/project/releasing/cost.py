@@ -18,7 +18,7 @@ def after_contract(release: Release, databases: Sequence[str]) -> Refused:
     """
     contract = release.step(StepName.CONTRACT)
     lines = [line for each in databases for line in _cost(release, each)]
-    first = next(iter(databases), "")
+    first = next((each for each in databases if _can_be_restored(release, each)), "")
     way = call("snapshot restore", "--release", str(release.number), about=first)
     return Refused(
         f"release {release.number} cannot be taken back: its contract has begun",
@@ -33,11 +33,20 @@ def after_contract(release: Release, databases: Sequence[str]) -> Refused:
     )
 
 
+def _snapshot(release: Release, database: str) -> Evidence | None:
+    found = latest([one for each in release.steps for one in each.evidence], SNAPSHOT)
+    return found.get(database) or found.get("")
+
+
+def _can_be_restored(release: Release, database: str) -> bool:
+    snapshot = _snapshot(release, database)
+    return snapshot is not None and snapshot.verdict == "good"
+
+
 def _cost(release: Release, database: str) -> Iterator[str]:
     """Yield what there is of a database, what that lacks, and how it is restored beside."""
     evidence = [one for each in release.steps for one in each.evidence]
-    found = latest(evidence, SNAPSHOT)
-    snapshot = found.get(database) or found.get("")
+    snapshot = _snapshot(release, database)
     if snapshot is None or snapshot.verdict == "bad":
         yield f"{database}: this release has no snapshot of it, so what went is lost"
         return

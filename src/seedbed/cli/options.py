@@ -47,21 +47,25 @@ class Moment(click.ParamType[datetime]):
 
 
 class Duration(click.ParamType[float]):
-    """A length of time, in seconds: 30min, 8h, 3d."""
+    """A length of time, in seconds: 30min, 8h, 3d; 90s where `in_seconds` says that so little may be meant."""
 
     name = "duration"
     _UNITS: ClassVar = {"min": 60.0, "h": 3600.0, "d": 86_400.0}
 
+    def __init__(self, *, in_seconds: bool = False) -> None:
+        self._units = {"s": 1.0, **self._UNITS} if in_seconds else self._UNITS
+
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if not isinstance(value, str):
             return value
-        number, unit = value.rstrip("minhd"), value.lstrip("0123456789")
+        number, unit = value.rstrip("sminhd"), value.lstrip("0123456789")
         if (
             not (number.isascii() and number.isdigit() and len(number) <= 6 and int(number))
-            or unit not in self._UNITS
+            or unit not in self._units
         ):
-            self.fail(f"{value!r} is no length of time; write 30min, 8h or 3d.", param, ctx)
-        return int(number) * self._UNITS[unit]
+            first = "90s, " if "s" in self._units else ""
+            self.fail(f"{value!r} is no length of time; write {first}30min, 8h or 3d.", param, ctx)
+        return int(number) * self._units[unit]
 
 
 def known(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

@@ -31,7 +31,9 @@ def different(root: PurePath, paths: Iterable[str], *, ignored: bool) -> list[st
     where = ["--", *paths, *made, f":(exclude,glob)**/*{COMPILED}"]
     # What was changed and what was added: a migration that was never committed is in no commit. Not one call of
     # `status --ignored`: with paths to leave out, it tells of ignored directories that are below none of `paths`.
-    changed = _asked(root, ["diff", "--name-only", "--no-ext-diff", "--relative", "-z", "HEAD", *where], _LOOK)
+    changed = _asked(
+        root, ["diff", "--name-only", "--no-ext-diff", "--relative", "-z", "HEAD", *where], _LOOK
+    )
     added = _asked(
         root, ["ls-files", "--others", "-z", *([] if ignored else ["--exclude-standard"]), *where], _LOOK
     )

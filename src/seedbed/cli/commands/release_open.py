@@ -17,7 +17,7 @@ from seedbed.errors import Location, UsageError
 @click.option("--digest", metavar="SHA256", help="What the bundle has to be, as `release build` printed it.")
 @click.option(
     "--soak",
-    type=options.Duration(),
+    type=options.Duration(in_seconds=True),
     metavar="TIME",
     help="Wait so long between the new code and the contract: 24h (default: as the manifest says).",
 )

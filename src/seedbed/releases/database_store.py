@@ -54,6 +54,8 @@ class DatabaseStore:
         return release_of(found.data, self.environment, number, f"{self._place}, release {number}")
 
     def create(self, release: Release) -> bool:
+        if self.load(release.number) is not None:
+            return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
         self._records.leave(release.number, _OPENING, encoded(opening(release, who)))
         return self._write(release)

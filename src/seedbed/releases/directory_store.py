@@ -62,6 +62,8 @@ class DirectoryStore:
         return None if data is None else release_of(data, self.environment, number, str(path))
 
     def create(self, release: Release) -> bool:
+        if self.load(release.number) is not None:
+            return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
         self._leave(encoded(opening(release, who)), self._openings(release.number) / who.user_id)
         path = self._record(release.number)

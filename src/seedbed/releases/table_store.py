@@ -66,6 +66,8 @@ class TableStore:
         return release_of(str(found.get("record", "")).encode(), self.environment, number, where)
 
     def create(self, release: Release) -> bool:
+        if self.load(release.number) is not None:
+            return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
         key = f"{self._openings(release.number)}{who.user_id}"
         self.bucket.put(key, encoded(opening(release, who)), content_type=_JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from seedbed.errors import Refused
 from seedbed.model.release import StepName
 from seedbed.planning.releases import SILENCE, is_silent
+from seedbed.releases.directory_store import DirectoryStore
 from seedbed.releases.records import approval_of, encoded, release_of
 from tests.support.release_steps import a_release, approval, done_until, with_step
 
@@ -47,6 +49,13 @@ def test_what_nobody_could_go_on_with_is_refused(change: Callable[[dict[str, Any
     with pytest.raises(Refused, match="record of release 12 of prod cannot be read") as found:
         release_of(msgspec.json.encode(record), "prod", 12, "the table")
     assert found.value.because.startswith("the table: ")
+
+
+def test_who_comes_too_late_with_a_number_leaves_what_its_opener_left(tmp_path: Path) -> None:
+    store, first = DirectoryStore(tmp_path, "prod"), a_release()
+    assert store.create(first)
+    assert not store.create(a_release(commit="d" * 40, bundle="a" * 64))
+    assert [each.digest for each in store.openings(12)] == [first.digest]
 
 
 def test_an_approval_of_no_time_is_none() -> None:

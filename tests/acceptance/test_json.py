@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from seedbed.cli import main
 from seedbed.deployment import templates
@@ -51,7 +52,7 @@ from seedbed.testing.reference.sandbox import Server, embedded
 from seedbed.testing.reference.session import MemorySession
 from tests.support.documents import problems
 from tests.support.release_steps import T0, a_release
-from tests.support.snapshots import KeptSnapshots
+from tests.support.snapshots import KeptSnapshots, SwappedSnapshots
 from tests.unit.golden.report import samples
 
 MANIFEST = """
@@ -82,6 +83,7 @@ class Site:
         self.server = server
         self.patch = patch
         self.capture = capture
+        self.digest = ""  # of the release that `released` leaves
         (root / "seedbed.toml").write_text(MANIFEST, encoding="utf-8")
         for service in ("shop", "stock"):
             self.migration(f"{ONE}_carts", TABLE, service=service)
@@ -117,7 +119,16 @@ class Site:
     def snapshots(self) -> None:
         """Let the reference engine have a snapshot of release 1 that can be restored."""
         self.applied()
-        kept = KeptSnapshots("shop/memory", takes=0)
+        self._keep(KeptSnapshots("shop/memory", takes=0))
+
+    def swaps(self) -> None:
+        """Let it have a copy that can take the database's place, too."""
+        self.applied()
+        kept = SwappedSnapshots("shop/memory", takes=0)
+        self._keep(kept)
+        kept.restore(kept.listed()[0], "r1")
+
+    def _keep(self, kept: KeptSnapshots) -> None:
         kept.take(1, 1)
         engine = type("WithSnapshots", (MemoryEngine,), {"snapshots": kept.reached})()
         self.patch.setattr(Catalog, "engine", lambda *_: engine)
@@ -127,7 +138,17 @@ class Site:
         assert self.run("release", "build", "-o", str(self.root / "release.tar"))[0] == 0
         store = DirectoryStore(self.root / ".seedbed" / "releases" / "dev-test", "dev-test")
         bundle = store.put((self.root / "release.tar").read_bytes())
-        assert store.create(a_release(1, environment="dev-test", bundle=bundle))
+        release = a_release(1, environment="dev-test", bundle=bundle)
+        self.digest = release.digest
+        assert store.create(release)
+
+    def taken(self) -> None:
+        """Have all steps of the release taken."""
+        store = DirectoryStore(self.root / ".seedbed" / "releases" / "dev-test", "dev-test")
+        release = store.load(1)
+        assert release is not None
+        over = tuple(replace(each, state="done") for each in release.steps)
+        assert store.replace(replace(release, steps=over, revision=release.revision + 1))
 
     def ended(self) -> None:
         """Leave the record of a release that was given up; its bundle is gone."""
@@ -555,6 +576,30 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test 7", "error", 2, "released"),
         Case("-e dev-test --markdown", "error", 2, "released"),
     ],
+    "release check": [
+        Case("-e dev-test", "readiness", 0, "released"),
+        Case("-e dev-test 7", "error", 2, "released"),
+    ],
+    "release approve": [
+        Case("-e dev-test --step code --digest DIGEST", "approval", 0, "released"),
+        Case("-e dev-test --step code --digest 000000000000", "error", 3, "released"),
+    ],
+    "release back": [
+        Case("-e dev-test --keep-migrations", "release", 0, "released"),
+        Case("-e dev-test 7", "error", 2, "released"),
+    ],
+    "release abandon": [
+        Case("-e dev-test --because over", "release", 0, "released"),
+        Case("-e dev-test 7 --because over", "error", 2, "released"),
+    ],
+    "release close": [
+        Case("-e dev-test", "release", 0, "released taken"),
+        Case("-e dev-test", "error", 3, "released"),
+    ],
+    "release drill": [
+        Case("-e dev-test", "release", 0, "released taken"),
+        Case("-e dev-test 7", "error", 2, "released"),
+    ],
     "release list": [
         Case("-e dev-test", "releases", 0, "released ended"),
         Case("-e dev-test", "releases", 0),
@@ -612,6 +657,10 @@ CASES: dict[str, list[Case]] = {
     "snapshot drop": [
         Case("-e dev-test -s shop --release 1", "copy", 0, "snapshots"),
         Case("-e dev-test --release 1", "error", 2),
+    ],
+    "snapshot swap": [
+        Case("-e dev-test -s shop --release 1 --yes", "swap", 0, "swaps"),
+        Case("-e dev-test -s shop --release 1 --yes", "error", 3, "snapshots"),
     ],
     "snapshot drill": [
         Case("-e dev-test -s shop --release 1", "drill", 0, "snapshots"),
@@ -672,7 +721,7 @@ def test_a_command_prints_one_document_that_is_its_own_and_as_its_schema_says(
 ) -> None:
     for name in case.prepare.split():
         getattr(site, name)()
-    code, out, err = site.run(*command.split(), *case.typed.split(), "--json")
+    code, out, err = site.run(*command.split(), *case.typed.replace("DIGEST", site.digest).split(), "--json")
     assert code == case.code, err
     document = json.loads(out)
     assert problems(document) == []

@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from seedbed.aws.cloud import Cloud
 from seedbed.engines.base import Session
+from seedbed.engines.snapshots import SwapState
 from seedbed.errors import Unavailable
+from seedbed.model.history import Owner
 from seedbed.model.snapshot import Copy, Snapshot, snapshot_id
 from seedbed.model.target import Target
 
@@ -92,3 +94,34 @@ class KeptSnapshots:
 
     def counts(self, session: Session) -> Mapping[str, int]:
         return {"carts": 3}
+
+
+class SwappedSnapshots(KeptSnapshots):
+    """Snapshots whose copies can take the database's place, in one step."""
+
+    kept = "the database, beside it"
+
+    def __init__(self, database: str, *, takes: int = 2) -> None:
+        super().__init__(database, takes=takes)
+        self.is_swapped = False
+
+    def swapping(self, name: str) -> SwappedSnapshots:
+        return self
+
+    def state(self) -> SwapState:
+        return "swapped" if self.is_swapped else "beside"
+
+    def connected(self) -> Sequence[str]:
+        return ()
+
+    def close(self, *, disconnect: bool) -> None: ...
+
+    def open(self) -> None: ...
+
+    def swap(self, owner: Owner) -> str:
+        self.is_swapped = True
+        return ""
+
+    def back(self, owner: Owner) -> str:
+        self.is_swapped = False
+        return ""

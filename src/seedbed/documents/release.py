@@ -177,6 +177,7 @@ class ReleaseDocument(Document, frozen=True, kw_only=True, tag="seedbed/release/
         "release back",
         "release abandon",
         "release close",
+        "release drill",
     )
 
     environment: Annotated[str, says("The environment's name.")]

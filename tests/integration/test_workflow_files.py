@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no 
 from click.testing import CliRunner
 
 from seedbed.cli.main import cli
-from seedbed.project.workflows import sandbox_workflow
+from seedbed.project.checkout import default_branch
+from seedbed.project.workflows import SandboxRequest, sandbox_workflow
 from seedbed.support import extras
 from tests.support.processes import locked
 from tests.support.projects import clean_environment
@@ -119,6 +121,120 @@ def test_the_platform_has_the_workflows_that_init_writes(
         )
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A repository that has the platform in a folder, databases outside of `services`, and no branch `main`."""
+    platform = tmp_path / "repository" / "apps" / "shop"
+    platform.mkdir(parents=True)
+    (platform / "seedbed.toml").write_text(
+        '[platform]\nname = "shop"\n[services.user.postgres]\n'
+        '[services.tutors.neo4j]\ndirectory = "graphs/[new] tutors"\n'
+        '[services.ai.opensearch]\ndirectory = "../search"\n'
+        '[release.code]\nrun = ["./bring.sh", "--all"]\n'
+        '[environments.prod]\naccount = "333333333333"\nregion = "eu-central-1"\nprotected = true\n'
+    )
+    (platform / "bring.sh").write_text("#!/bin/sh\n")
+    subprocess.run(["git", "init", "-q", "-b", "trunk", str(tmp_path / "repository")], check=True)
+    done = CliRunner().invoke(cli, ["-C", str(platform), "init", "--yes", "--ci", "github"])
+    assert done.exit_code == 0, done.output
+    return tmp_path / "repository" / ".github" / "workflows"
+
+
+def test_workflows_begin_where_the_platform_lies_and_on_the_branch_that_is_merged_into(
+    elsewhere: Path, actionlint: Path
+) -> None:
+    assert complaints(actionlint, *elsewhere.glob("*.yml")) == []
+    began = {path.name: yaml.safe_load(path.read_text())[True] for path in elsewhere.glob("*.yml")}
+    assert began["seedbed-release.yml"]["push"]["branches"] == ["trunk"]
+    assert began["seedbed.yml"]["push"]["branches"] == ["trunk"]
+    paths = [
+        "apps/shop/services/**",
+        "apps/search/**",
+        r"apps/shop/graphs/\[new\] tutors/**",
+        "apps/shop/cdk/**",
+        "apps/shop/bring.sh",
+        "apps/shop/seedbed.toml",
+        ".github/**/seedbed*",
+    ]
+    assert began["seedbed-release.yml"]["push"]["paths"] == paths
+    assert began["seedbed-pull-request.yml"]["pull_request"]["paths"] == paths
+    looked = "-- services ../search 'graphs/[new] tutors' seedbed.toml"
+    assert looked in (elsewhere / "seedbed.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("remote", "local", "wanted"),
+    [
+        ("develop", ("main", "develop"), "develop"),
+        ("", ("parts", "master"), "master"),
+        ("", ("trunk",), "trunk"),
+        ("", ("one", "two"), "main"),
+    ],
+    ids=str,
+)
+def test_the_branch_that_is_merged_into_is_the_remotes_or_the_usual_one(
+    tmp_path: Path, remote: str, local: Sequence[str], wanted: str
+) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=ana", "-c", "user.email=ana@example.com")
+    subprocess.run([*git, "init", "-q", "-b", local[0]], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "Begin"], check=True)
+    for each in local[1:]:
+        subprocess.run([*git, "branch", each], check=True)
+    if remote:
+        head = f"refs/remotes/origin/{remote}"
+        subprocess.run([*git, "update-ref", head, "HEAD"], check=True)
+        subprocess.run([*git, "symbolic-ref", "refs/remotes/origin/HEAD", head], check=True)
+    assert default_branch(tmp_path) == wanted
+
+
+def test_no_job_lasts_longer_than_the_role_that_it_takes_on() -> None:
+    lasting = {}
+    for path in files():
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            for step in job.get("steps", []):
+                if step.get("uses", "").startswith("aws-actions/configure-aws-credentials@"):
+                    lasting[name] = job["timeout-minutes"] * 60 < step["with"].get(
+                        "role-duration-seconds", 3600
+                    )
+    assert lasting == {"plan": True, "release": True}
+
+
+def test_a_comment_says_which_plans_it_has_not(tmp_path: Path) -> None:
+    """One that was not made, or that has no room, looks like one of nothing where it is left out."""
+    path = EDTECH / ".github" / "workflows" / "seedbed-pull-request.yml"
+    (step,) = yaml.safe_load(path.read_text())["jobs"]["comment"]["steps"][1:]
+    assert step["env"]["ENVIRONMENTS"] == "prod staging"
+    (tmp_path / "gh").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "gh").chmod(0o755)
+
+    def comment(**plans: str) -> str:
+        shutil.rmtree(tmp_path / "plans", ignore_errors=True)
+        for name, text in plans.items():
+            (tmp_path / "plans").mkdir(exist_ok=True)
+            (tmp_path / "plans" / f"plan-{name}.md").write_text(text, encoding="utf-8")
+        environ = clean_environment(
+            {
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "ENVIRONMENTS": step["env"]["ENVIRONMENTS"],
+                "LC_ALL": step["env"]["LC_ALL"],
+                "GH_REPO": "acme/edtech",
+                "NUMBER": "7",
+            }
+        )
+        subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environ, check=True)
+        return (tmp_path / "comment.md").read_text(encoding="utf-8")
+
+    no_plan = "no plan could be made"
+    assert comment().count(no_plan) == 2
+    assert f"### prod: {no_plan}" in comment(staging="### staging: 1 to apply\n")
+    assert f"### prod: {no_plan}" in comment(staging="### staging: 1 to apply\n", prod="")
+    both = comment(staging="я" * 31_000, prod="я" * 31_000)  # characters, not bytes
+    assert both.count("я") == 62_000
+    long = comment(staging="я" * 33_000, prod="я" * 32_000)
+    assert (long.count("я"), len(long) < 65_536) == (32_000, True)
+    assert "### staging: not shown" in long
+
+
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
 def test_a_workflow_has_no_secret_no_expression_in_a_script_and_rights_by_job(path: Path) -> None:
     text = path.read_text()
@@ -182,9 +298,8 @@ def sandbox(tmp_path: Path) -> Iterator[Runner]:
     """
     repository = tmp_path / "repository"
     (repository / ".github" / "workflows").mkdir(parents=True)
-    text = sandbox_workflow(".", "      - run: pip install seedbed", "0.1.0").replace(
-        "seedbed ", "echo seedbed "
-    )
+    wanted = SandboxRequest(".", "main", "      - run: pip install seedbed", "0.1.0")
+    text = sandbox_workflow(wanted).replace("seedbed ", "echo seedbed ")
     (repository / ".github" / "workflows" / "seedbed.yml").write_text(text)
 
     def checkout(job: Job, given: Mapping[str, Any]) -> None:

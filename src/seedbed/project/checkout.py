@@ -22,6 +22,18 @@ def checkout(root: PurePath) -> tuple[str, str]:
     return lines[0], "" if lines[1] == "HEAD" else lines[1]
 
 
+def default_branch(root: PurePath) -> str:
+    """Return the branch that others are merged into: the remote's, the only one there is, or the usual one."""
+    said = _asked(root, ["symbolic-ref", "--short", "refs/remotes/origin/HEAD"])
+    if said:
+        return said.strip().removeprefix("origin/")
+    branches = (_asked(root, ["branch", "--format=%(refname:short)"]) or "").split()
+    if not branches:  # nothing was committed yet
+        branches = (_asked(root, ["symbolic-ref", "--short", "HEAD"]) or "").split()
+    usual = [each for each in ("main", "master") if each in branches]
+    return (usual or (branches if len(branches) == 1 else ["main"]))[0]
+
+
 def different(root: PurePath, paths: Iterable[str], *, ignored: bool) -> list[str] | None:
     """Return the files below `paths`, of the directory `root`, that are not what its commit has; None: nothing tells.
 

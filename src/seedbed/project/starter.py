@@ -22,6 +22,7 @@ from seedbed.manifest import load, new_files
 from seedbed.manifest.schema import json_schema
 from seedbed.manifest.sections import IN_WORDS, NAME
 from seedbed.model.platform import Platform
+from seedbed.project.checkout import default_branch
 from seedbed.support.extras import install_line, is_from_an_index, missing
 from seedbed.support.guess import suggestion
 
@@ -282,15 +283,17 @@ def _schema_file(name: str) -> str:
 
 def _workflow(request: StarterRequest) -> tuple[Path, str]:
     """Return the workflow that tests migrations: at the root of the repository, for GitHub looks nowhere else."""
-    from seedbed.project.workflows import sandbox_workflow
+    from seedbed.project.workflows import SandboxRequest, sandbox_workflow
 
     repository, below = _place(request)
-    extras = _extras(request)
+    extras, platform = _extras(request), None
     if (request.directory / load.FILE).exists():  # which says what the platform has, whatever is asked for
-        extras = [*sorted({each.engine for each in _platform(request.directory).databases}), "sandbox"]
+        platform = _platform(request.directory)
+        extras = [*sorted({each.engine for each in platform.databases}), "sandbox"]
     note = "" if is_from_an_index() else _WHEEL_NOTE
     install = f'{note}      - run: pip install "{_package(",".join(extras))}"'
-    return repository / WORKFLOW, sandbox_workflow(below, install, __version__)
+    wanted = SandboxRequest(below, default_branch(repository), install, __version__, platform)
+    return repository / WORKFLOW, sandbox_workflow(wanted)
 
 
 def _package(extras: str) -> str:
@@ -321,7 +324,8 @@ def _workflows(request: StarterRequest) -> Iterator[tuple[Path, str]]:
     platform = _platform(request.directory)
     repository, below = _place(request)
     has_app = request.cdk or (request.directory / "cdk" / "cdk.json").exists()
-    wanted = WorkflowsRequest(platform, below, f'pip install "{_package("$EXTRAS")}"', __version__, has_app)
+    branch, install = default_branch(repository), f'pip install "{_package("$EXTRAS")}"'
+    wanted = WorkflowsRequest(platform, below, branch, install, __version__, has_app)
     for place, text in github_files(wanted):
         yield repository / place, text
 

@@ -6,8 +6,13 @@ The texts lie beside this module, in `github/`; `<<name>>` stands there for what
 from __future__ import annotations
 
 import json
+import os
+import posixpath
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -17,6 +22,8 @@ from seedbed.model.platform import Platform
 
 GITHUB = "github"
 _PACKAGE = "seedbed.project"
+_MANIFEST = "seedbed.toml"
+_SERVICES = "services"
 _JOB = "./.github/workflows/seedbed-release-job.yml"
 _PLACES = {
     "action.yml": ".github/actions/seedbed/action.yml",
@@ -30,12 +37,13 @@ _PLACES = {
 class WorkflowsRequest(Struct, frozen=True):
     """What is wanted: workflows for `platform`, which lies in `directory` of its repository, a POSIX path.
 
-    `install`: the command that installs seedbed, with `$EXTRAS` for its extras; `version`: seedbed's.
-    `has_app`: there is a CDK app, whose stacks a plan shows.
+    `branch`: the one that releases are made of. `install`: the command that installs seedbed, with `$EXTRAS` for its
+    extras; `version`: seedbed's. `has_app`: there is a CDK app, whose stacks a plan shows.
     """
 
     platform: Platform
     directory: str
+    branch: str
     install: str
     version: str
     has_app: bool
@@ -44,13 +52,14 @@ class WorkflowsRequest(Struct, frozen=True):
 def github_files(request: WorkflowsRequest) -> Iterator[tuple[str, str]]:
     """Yield each file, a POSIX path below the repository, and its text. Raises UsageError."""
     lasting = _lasting(request.platform)
-    paths = [f"{each}/**" for each in ("services", "cdk")] + ["seedbed.toml", ".github/**/seedbed*"]
-    prefix = "" if request.directory == "." else f"{request.directory}/"
+    paths = [*_patterns(request), ".github/**/seedbed*"]
     values = {
         "directory": json.dumps(request.directory),
         "extras": ",".join(sorted({each.engine for each in request.platform.databases})),
         "install": f"      run: {request.install}",
-        "paths": ", ".join(json.dumps(each if each.startswith(".") else prefix + each) for each in paths),
+        "paths": ", ".join(json.dumps(each) for each in paths),
+        "branch": json.dumps(request.branch),
+        "names": " ".join(each.pattern for each in reversed(lasting)),
         "environments": "\n".join(_planned(request.platform.name, each) for each in lasting),
         "stacks": "--stacks " if request.has_app else "",
         "app": "\n        with:\n          extras: cdk" if request.has_app else "",
@@ -64,10 +73,53 @@ def github_files(request: WorkflowsRequest) -> Iterator[tuple[str, str]]:
         yield place, _filled(name, {**values, "jobs": jobs.get(name, "")})
 
 
-def sandbox_workflow(directory: str, install: str, version: str) -> str:
-    """Return the workflow that carries migrations out on real servers. `install`: the step that installs seedbed."""
-    values = {"directory": json.dumps(directory), "install": install, "version": version}
+class SandboxRequest(Struct, frozen=True):
+    """What the workflow that tests migrations is for. `install`: the step that installs seedbed.
+
+    `platform`: None where there is no manifest yet.
+    """
+
+    directory: str
+    branch: str
+    install: str
+    version: str
+    platform: Platform | None = None
+
+
+def sandbox_workflow(request: SandboxRequest) -> str:
+    """Return the workflow that carries migrations out on real servers."""
+    directories = _directories(request.platform) if request.platform else [_SERVICES]
+    values = {
+        "directory": json.dumps(request.directory),
+        "branch": json.dumps(request.branch),
+        "paths": shlex.join([*directories, _MANIFEST]),
+        "install": request.install,
+        "version": request.version,
+    }
     return _filled("sandbox.yml", values)
+
+
+def _directories(platform: Platform) -> list[str]:
+    """Return where databases have their files, POSIX paths seen from the manifest: not all need to be in `services`."""
+    found = (Path(os.path.relpath(each.directory, platform.root)).as_posix() for each in platform.databases)
+    return [_SERVICES, *sorted({each for each in found if not each.startswith(f"{_SERVICES}/")})]
+
+
+def _programs(platform: Platform) -> list[str]:
+    """Return the files that bring the new code, which are in the bundle, too."""
+    rules = [each.releases for each in platform.environments if each.releases]
+    calls = [each.code.run + each.code.back for each in [*rules, platform.releases] if each]
+    named = {posixpath.normpath(word) for call in calls for word in call if not posixpath.isabs(word)}
+    return sorted(each for each in named if Path(platform.root, each).is_file())
+
+
+def _patterns(request: WorkflowsRequest) -> list[str]:
+    """Return what a release is made of, as patterns of GitHub, seen from the root of the repository."""
+    directories = [*_directories(request.platform), "cdk"]
+    seen = [*((each, "/**") for each in directories), *((each, "") for each in _programs(request.platform))]
+    paths = [(posixpath.normpath(posixpath.join(request.directory, each)), rest) for each, rest in seen]
+    manifest = posixpath.normpath(posixpath.join(request.directory, _MANIFEST))
+    return [re.sub(r"([*?+\[\]!\\])", r"\\\1", each) + rest for each, rest in [*paths, (manifest, "")]]
 
 
 def _filled(name: str, values: Mapping[str, str]) -> str:

@@ -225,8 +225,14 @@ def swap(
     from seedbed.report.text.snapshots import swap_text
 
     database = _the_only(context.databases(services, engines))
+    environment = context.catalog.environment(env)
     if not dry_run:
-        require_unreviewed(context.catalog.environment(env), unreviewed)
+        require_unreviewed(environment, unreviewed)
+    if environment.has_runs:
+        context.out.log(
+            f"{database.id} has to be reached from here: the task of {env} swaps nothing. "
+            "docs/how-to/swap-a-snapshot.md says how"
+        )
     with (
         _snapshots(context, env) as (snapshots, stop),
         swaps.swapping(snapshots, context.project.targets, database, release, stop=stop) as swapping,

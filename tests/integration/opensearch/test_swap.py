@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seedbed.engines.opensearch.store import fences
+from seedbed.engines.opensearch.store import fences, lease_store
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Refused
 from seedbed.project import snapshots, swaps
@@ -112,6 +112,42 @@ def test_a_swap_whose_answer_is_lost_is_settled_by_the_fence(
     exchanged(site)
     assert [*site.client.call("GET", "/_alias/notes")] == ["r12.ai.notes-1"]
     exchanged(site, back=True)
+
+
+def before_the_lease(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Do `work` once, when a swap has looked and does not hold the lease yet."""
+    real, todo = lease_store.lease, [work]
+
+    @contextmanager
+    def lease(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        while todo:
+            todo.pop()()
+        with real(*args, **kwargs) as ledger:
+            yield ledger
+
+    monkeypatch.setattr(lease_store, "lease", lease)
+
+
+def test_of_two_who_swap_one_moves_aliases_as_they_are_then(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.take()
+    site.snapshots.restore(site.database, 12)
+    before = aliases(site)
+    with monkeypatch.context() as patched:
+        before_the_lease(patched, lambda: exchanged(site))
+        exchanged(site)
+    assert aliases(site)["r12.ai.notes-1"] == ["notes", "r12.ai.notes"]
+    with monkeypatch.context() as patched:
+        before_the_lease(patched, lambda: exchanged(site, back=True))
+        exchanged(site, back=True)
+    assert aliases(site) == before
+
+    more = {"actions": [{"add": {"index": "lessons", "alias": "notes"}}]}
+    with monkeypatch.context() as patched:
+        before_the_lease(patched, lambda: site.client.call("POST", "/_aliases", more))
+        exchanged(site)
+    assert [*site.client.call("GET", "/_alias/notes")] == ["r12.ai.notes-1"]
 
 
 def test_what_has_no_alias_takes_no_place(site: Site) -> None:

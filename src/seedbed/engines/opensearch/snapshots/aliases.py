@@ -6,7 +6,7 @@ another one, `r12.ai.notes-before`, that the same request adds: what to go back 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -88,14 +88,13 @@ class AliasSwap:
 
     def swap(self, owner: Owner) -> str:
         if self.state() == "beside":
-            found = self._look()
-            self._require_aliases(found)
-            self._move(owner, "swap", list(self._forward(found)))
+            self._require_aliases(self._look())
+            self._move(owner, "swap", "beside", self._forward)
         return ""
 
     def back(self, owner: Owner) -> str:
         if self.state() == "swapped":
-            self._move(owner, "swap back", list(self._backward(self._look())))
+            self._move(owner, "swap back", "swapped", self._backward)
         return ""
 
     # What moves
@@ -165,7 +164,14 @@ class AliasSwap:
             told = self._cluster.client.call("GET", "/_alias", params={"expand_wildcards": "all"})
         return _Found({name: dict(body.get("aliases") or {}) for name, body in told.items()})
 
-    def _move(self, owner: Owner, what: str, actions: Sequence[Action]) -> None:
+    def _move(
+        self, owner: Owner, what: str, asked_from: SwapState, moving: Callable[[_Found], Iterator[Action]]
+    ) -> None:
+        """Move what `moving` says under the lease: until it is held, another run or swap may move aliases, too.
+
+        Nothing moves where aliases are not as `asked_from` by then. Raises Busy where somebody else has the lease.
+        """
+
         def send(fence: str, following: str) -> None:
             fences.change(lease.cluster.client, [fences.down(fence), fences.up(following), *actions])
 
@@ -175,6 +181,12 @@ class AliasSwap:
             translate_errors(self._cluster, f"moving aliases of {self._cluster.target}"),
             lease_store.lease(self._cluster, owner, wait=0, listener=_ignore) as ledger,
         ):
+            if self.state() != asked_from:
+                return
+            found = self._look()
+            if asked_from == "beside":
+                self._require_aliases(found)
+            actions = list(moving(found))
             lease = OpenSearchLease(self._cluster, ledger)
             lease.write_atomically(what, send, lambda: line, {})
 

@@ -408,16 +408,13 @@ def _expiry(environment: Environment) -> datetime:
     """Return before when a snapshot was taken that is not kept any more. Raises UsageError where all are kept."""
     from datetime import UTC, datetime
 
-    from seedbed.model.snapshot import Kept
-
-    kept = Kept(_keep(environment), _now())
-    if not kept.seconds:
+    if not (keep := _keep(environment)):
         raise UsageError(
             f"snapshots of {environment.name} are kept for ever",
             because="the manifest does not say for how long",
             try_='snapshot_keep = "30d" in [release], or --before',
         )
-    return datetime.fromtimestamp(kept.before, UTC)
+    return datetime.fromtimestamp(_now() - keep, UTC)
 
 
 @contextmanager

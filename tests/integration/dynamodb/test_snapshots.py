@@ -23,6 +23,7 @@ from seedbed.project.drills import drill
 from tests.support.aws_proxy import Asked, Call, Proxy, allows
 from tests.support.aws_proxy.permissions import Place
 from tests.support.dynamodb.snapshot_site import COPY_BACK, DROP, ITEMS, TABLES, Site
+from tests.support.dynamodb.tables import creation
 
 
 @pytest.fixture
@@ -161,6 +162,21 @@ def test_a_drill_finds_a_copy_that_is_not_what_it_should_be(site: Site) -> None:
     found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
     assert [each.name for each in found.checks if not each.is_good] == ["expectation titles"]
     assert found.evidence(0).verdict == "bad"
+
+
+def test_a_drill_misses_no_table_that_was_made_since_the_snapshot(site: Site) -> None:
+    site.apply_first()
+    site.client.call("DeleteTable", {"TableName": site.physical("lessons")})
+    site.take()
+    (lessons,) = (each for each in site.declared.tables if each.name == "lessons")
+    site.client.call("CreateTable", creation(site.physical("lessons"), lessons))
+    item = to_item({"course": "c1", "number": 1})
+    site.client.call("PutItem", {"TableName": site.physical("lessons"), "Item": item})
+    site.migration("20260101000002_drop_subtitle", DROP)
+    site.apply()
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert found.is_good, found.checks
+    assert found.rows == {"courses": 40}
 
 
 def test_the_task_s_rights_to_snapshots_suffice_for_all_that_is_asked(

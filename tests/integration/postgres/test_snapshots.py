@@ -25,6 +25,8 @@ from tests.support.aws_proxy import Asked, Proxy, allows, on
 from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS, aurora
 from tests.support.postgres.snapshot_site import CLUSTER, COPY, DROP, RUNBOOK, Site
 
+NOTES = "-- migrate:up\nCREATE TABLE notes (id bigint PRIMARY KEY);\n-- migrate:down\nDROP TABLE notes;\n"
+
 
 @pytest.fixture
 def site(
@@ -180,6 +182,23 @@ def test_a_drill_finds_a_table_that_is_empty_in_the_copy(site: Site) -> None:
     assert [each.text for each in found.checks if not each.is_good] == [
         "public.users has rows in the database, and none in the copy"
     ]
+
+
+def test_a_drill_misses_no_table_that_was_made_since_the_snapshot(site: Site) -> None:
+    site.take()
+    site.sql("CREATE TABLE notes (id bigint)")
+    site.sql("INSERT INTO notes VALUES (1)")
+    by_hand = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert [each.text for each in by_hand.checks if not each.is_good] == [
+        "public.notes has rows in the database, and none in the copy"
+    ]
+    site.sql("DROP TABLE notes")
+    site.migration("20260101000002_notes", NOTES)
+    site.apply()
+    site.sql("INSERT INTO notes VALUES (1)")
+    found = drill(site.snapshots, site.project.targets, site.database, 12, stop=site.stop)
+    assert found.is_good, found.checks
+    assert found.rows == {"public.users": 100}
 
 
 @pytest.mark.parametrize("status", ["failed", "incompatible-restore", "deleting"])

@@ -152,7 +152,8 @@ class BackupSnapshots:
 
     def counts(self, session: Session) -> Mapping[str, int]:
         database = cast(DynamoSession, session).database
-        return {each.name: _count(database, each.name) for each in database.declared().tables}
+        counted = {each.name: _count(database, each.name) for each in database.declared().tables}
+        return {name: number for name, number in counted.items() if number is not None}
 
     @cached_property
     def _tables(self) -> list[str]:
@@ -287,15 +288,18 @@ def _drop(snapshot: Snapshot) -> Command:
     return call("snapshot drop", "--release", str(release), about=snapshot.database)
 
 
-def _count(database: DynamoDatabase, table: str) -> int:
-    """Return how many items a table has, by reading all of it: what its description says is hours old."""
+def _count(database: DynamoDatabase, table: str) -> int | None:
+    """Return how many items a table has, by reading all of it: what its description says is hours old.
+
+    None where it is not there: declared, and not made yet, or only since the snapshot of which a copy is.
+    """
     total, request = 0, dict[str, Any](TableName=database.physical(table), Select="COUNT")
     while True:
         try:
             page = database.client.call("Scan", request)
         except ServiceError as error:
             if error.code == NOT_FOUND:
-                return total
+                return None
             raise
         total += int(page["Count"])
         if not page.get("LastEvaluatedKey"):

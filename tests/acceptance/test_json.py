@@ -565,6 +565,9 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test nothing.tar", "error", 2),
     ],
     "release next": [
+        Case("-e dev-test", "releases", 0),
+        Case("-e dev-test --ok-if-closed --through close", "releases", 0),
+        Case("-e dev-test 1", "error", 2),
         Case("-e dev-test", "release", 0, "ended"),
         Case("-e dev-test 7", "error", 2, "released"),
     ],
@@ -578,6 +581,9 @@ CASES: dict[str, list[Case]] = {
     ],
     "release check": [
         Case("-e dev-test", "readiness", 0, "released"),
+        Case("-e dev-test", "readiness", 0, "ended"),
+        Case("-e dev-test 2", "error", 3, "ended"),
+        Case("-e dev-test", "releases", 0),
         Case("-e dev-test 7", "error", 2, "released"),
     ],
     "release approve": [

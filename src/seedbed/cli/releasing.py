@@ -47,6 +47,14 @@ def show(context: CommandContext, env: str, number: int | None, *, markdown: boo
     context.show(found, release_markdown if markdown else release_text)
 
 
+def show_none(context: CommandContext, env: str) -> None:
+    """Write to standard output that an environment has had no release yet."""
+    from seedbed.documents.release import ReleasesDocument
+    from seedbed.report.text.release import releases_text
+
+    context.show(ReleasesDocument.of(env, (), context.command), releases_text)
+
+
 @contextmanager
 def operating(context: CommandContext, env: str, note: str = "") -> Iterator[Operator]:
     """Yield who goes on with releases from here; Ctrl-C and SIGTERM reach the commands that run within this context."""

@@ -300,9 +300,9 @@ class ListedReleaseEntry(Part, frozen=True):
 
 
 class ReleasesDocument(Document, frozen=True, kw_only=True, tag="seedbed/releases/1"):
-    """The newest releases of an environment."""
+    """The newest releases of an environment; of `release next` and `release check` where there never was one."""
 
-    commands: ClassVar = ("release list",)
+    commands: ClassVar = ("release list", "release next", "release check")
 
     environment: Annotated[str, says("The environment's name.")]
     releases: Annotated[tuple[ListedReleaseEntry, ...], says("The newest first.")]
@@ -321,7 +321,10 @@ class ReadinessDocument(Document, frozen=True, kw_only=True, tag="seedbed/readin
     environment: Annotated[str, says("The environment's name.")]
     number: Annotated[int, says("The release's number.")]
     digest: Annotated[str, says("What is approved.")]
-    step: Annotated[StepName | None, says("The step whose turn it is; null where all are over.")]
+    step: Annotated[
+        StepName | None,
+        says("The step whose turn it is; null where all are over, and where the release has ended."),
+    ]
     gates: Annotated[tuple[GateEntry, ...], says("What it waits for, open or closed.")]
     checks: Annotated[tuple[EvidenceEntry, ...], says("What was asked of `[[release.checks]]`.")]
     is_ready: Annotated[bool, says("Every gate is open, and every check holds.")]
@@ -330,7 +333,7 @@ class ReadinessDocument(Document, frozen=True, kw_only=True, tag="seedbed/readin
     def of(
         cls, release: Release, gates: Sequence[Gate], checks: Sequence[Evidence], command: str
     ) -> ReadinessDocument:
-        current = release.current
+        current = release.current if release.state == "open" else None
         return cls(
             seedbed=VERSION,
             command=command,

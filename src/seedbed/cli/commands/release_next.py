@@ -39,7 +39,8 @@ def command(
     """Take the steps of release NUMBER (default: the open one), one after the other, as long as their gates are open.
 
     Each step runs commands of seedbed on the unpacked bundle, and shows them. One that ended early goes on behind the
-    last command that ended, whoever calls. Where a gate is closed it says which, and exits with 6.
+    last command that ended, whoever calls. Where a gate is closed it says which, and exits with 6; where no release is
+    open there is nothing to do, and it exits with 0.
 
     \b
     seedbed release next -e staging
@@ -66,6 +67,9 @@ def command(
                 raise
             context.out.log(f"{error.what}: {error.because}")
         else:
+            if went.release is None and not operator.store.numbers():
+                releasing.show_none(context, env)
+                return
             if went.release is None:
                 context.out.log(f"no release of {env} is open: there is nothing to do")
             number = went.release.number if went.release else number

@@ -11,7 +11,7 @@ from seedbed.model.release import Evidence, Gate, Release, StepName
 from seedbed.planning.release_gates import gates
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.code import fetched
-from seedbed.project.releasing.facts import Readers, chosen, facts_of, nobody_asked, require_open
+from seedbed.project.releasing.facts import Readers, chosen, facts_of, latest, nobody_asked, require_open
 from seedbed.project.releasing.going import CHECK, Operator, document_of
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Checked(Struct, frozen=True):
-    """What a release waits for, and what its checks found."""
+    """What a release waits for, and what its checks found; neither where nothing of it is left to do."""
 
     release: Release
-    gates: tuple[Gate, ...]
-    found: tuple[Evidence, ...]
+    gates: tuple[Gate, ...] = ()
+    found: tuple[Evidence, ...] = ()
 
 
 def check(
@@ -35,10 +35,17 @@ def check(
     environ: Mapping[str, str],
     number: int | None = None,
     readers: Readers = nobody_asked,
-) -> Checked:
-    """Return what the current step of a release waits for, and what its checks find. Raises what asking them raises."""
+) -> Checked | None:
+    """Return what the current step of a release waits for, and what its checks find; None where there never was one.
+
+    Where `release next` would find nothing to do, nothing is waited for. Raises what asking raises.
+    """
     store = operator.store
-    release = chosen(store, environment, number)
+    release = chosen(store, environment, number) if number else latest(store)
+    if release is None:
+        return None
+    if release.state == "closed" or (release.state != "open" and not number):
+        return Checked(release)
     require_open(release)
     bundle = bundles.read(store.get(release.bundle), release.bundle)
     with unpacked(bundle, environment, environ, project.redactor) as found:

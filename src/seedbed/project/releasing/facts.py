@@ -99,6 +99,14 @@ def newest_open(store: ReleaseStore) -> Release | None:
     return None
 
 
+def latest(store: ReleaseStore) -> Release | None:
+    """Return the newest release that is open, else the newest of all; None where there never was one."""
+    if found := newest_open(store):
+        return found
+    numbers = store.numbers()
+    return store.load(max(numbers)) if numbers else None
+
+
 def require_open(release: Release) -> None:
     """Raise Refused for a release that has ended."""
     if release.state != "open":

@@ -10,7 +10,7 @@ from seedbed.model.release import Identity, Release
 from seedbed.model.release_rules import usual
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.shown_release import document
-from seedbed.project.releasing.facts import chosen, facts_of, newest_open
+from seedbed.project.releasing.facts import chosen, facts_of, latest
 from seedbed.project.releasing.unpacked import unpacked
 from seedbed.releases import bundle as bundles
 from seedbed.releases.store import ReleaseStore
@@ -49,10 +49,9 @@ def releases(store: ReleaseStore, environment: str, command: str, *, most: int) 
 
 
 def _found(store: ReleaseStore, environment: str, number: int | None) -> Release:
-    numbers = store.numbers()
-    if number is not None or not numbers:
-        return chosen(store, environment, number)
-    return newest_open(store) or chosen(store, environment, max(numbers))
+    if number is None and (found := latest(store)):
+        return found
+    return chosen(store, environment, number)
 
 
 def _as_it_ended(store: ReleaseStore, release: Release) -> Facts:

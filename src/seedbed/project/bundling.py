@@ -6,7 +6,6 @@ Only what builds one imports this module: it brings the CDK's room with it.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from seedbed.errors import UsageError
 from seedbed.execution.stopping import Stop
 from seedbed.files.archive import Member
 from seedbed.files.platform import MANIFEST, is_program, read_all, read_files
+from seedbed.files.scratch import scratch
 from seedbed.manifest.environments import is_pattern
 from seedbed.model.environment import Environment
 from seedbed.project.catalog import Catalog
@@ -92,8 +92,8 @@ class Bundling(Struct, frozen=True):
         """Return the files of each environment's assembly; those that are not given are synthesised side by side."""
         released = self._released(request)
         wanted = [each for each in released if each.name not in request.assemblies]
-        with tempfile.TemporaryDirectory(prefix="seedbed-release-") as room:
-            made = {**request.assemblies, **self._synthesised(root / APP, wanted, Path(room))}
+        with scratch("seedbed-build-") as room:
+            made = {**request.assemblies, **self._synthesised(root / APP, wanted, room.directory)}
             for each in released:
                 stacks, cloud = read(made[each.name]).stacks, self.targets.cloud(each)
                 require_same_account(stacks, cloud, each.account, each.name)

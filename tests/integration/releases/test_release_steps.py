@@ -87,7 +87,12 @@ def test_a_release_waits_at_each_gate_and_comes_to_its_end(site: Users) -> None:
     assert kinds >= {"apply", "code", "snapshot", "reader"}
 
 
-def test_what_was_killed_goes_on_behind_its_last_command_and_two_do_not_take_one_step(site: Users) -> None:
+def test_what_was_killed_goes_on_behind_its_last_command_and_two_do_not_take_one_step(
+    site: Users, tmp_path: Path
+) -> None:
+    room = tmp_path / "temporary"
+    room.mkdir()
+    site.env = {**site.env, "TMPDIR": str(room)}
     with connected(
         site.server, site.database
     ) as connection:  # a table of this name keeps the first apply waiting
@@ -100,9 +105,11 @@ def test_what_was_killed_goes_on_behind_its_last_command_and_two_do_not_take_one
         finally:
             running.send_signal(signal.SIGKILL)
             running.communicate()
+    (left,) = room.glob("seedbed-bundle-*")
     site.age()
     on = site.next("--through", "expand")
     assert on.code == 0, on.everything
+    assert not left.exists()
     assert site.columns == ["display", "id", "name"]
     assert site.states()["expand"] == "done"
 

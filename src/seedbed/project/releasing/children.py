@@ -62,11 +62,13 @@ def run(
     environ: Mapping[str, str],
     cwd: Path | None = None,
     keep: bool = True,
+    locks: Sequence[int] = (),
 ) -> Ended:
     """Run a program to its end; what it says on standard error is seen as it comes.
 
-    `keep`: its standard output is returned, else it goes to standard error. Raises Interrupted where a stop was asked
-    for before it began, Unavailable where it cannot be started.
+    `keep`: its standard output is returned, else it goes to standard error. `locks`: descriptors of what it works in,
+    which it holds as long as it lives, should we be killed. Raises Interrupted where a stop was asked for before it
+    began, Unavailable where it cannot be started.
     """
     stop.check()
     guard = [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), *words]
@@ -77,6 +79,7 @@ def run(
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if keep else sys.stderr.fileno(),
+            pass_fds=locks,
             start_new_session=True,  # a Ctrl-C at the terminal reaches us alone, and we pass it on
         )
     except OSError as error:

@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class Look(Struct, frozen=True):
 
 
 class Bringing(Struct, frozen=True):
-    """The new code of `release` on its way. `directory`: the unpacked bundle; `services`: looks at those of ECS."""
+    """The new code of `release` on its way. `directory`: the unpacked bundle, with `locks` on it; `services`: looks at
+    those of ECS.
+    """
 
     release: Release
     code: NewCode
@@ -51,6 +53,7 @@ class Bringing(Struct, frozen=True):
     now: Callable[[], float]
     services: Callable[[Mapping[str, str]], Look]
     pause: float = _PAUSE
+    locks: Sequence[int] = ()
 
     def brought(self) -> Evidence:
         """Return what shows that the new code is everywhere, once it is.
@@ -82,7 +85,12 @@ class Bringing(Struct, frozen=True):
         self.tell(f"{' '.join(words)}")
         environ = {**self.environ, **variables(self.release)}
         ended = children.run(
-            (str(program), *words[1:]), stop=self.stop, environ=environ, cwd=self.directory, keep=False
+            (str(program), *words[1:]),
+            stop=self.stop,
+            environ=environ,
+            cwd=self.directory,
+            keep=False,
+            locks=self.locks,
         )
         self.stop.check()
         if ended.code:

@@ -71,6 +71,7 @@ def bringing(
         tell,
         now,
         lambda images: services(unpacked, images),
+        locks=unpacked.locks,
     )
 
 

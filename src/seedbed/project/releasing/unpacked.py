@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from seedbed.documents.plan import PlanDocument
 from seedbed.errors import Refused, Unavailable
 from seedbed.execution.stopping import Stop
 from seedbed.files.platform import platform_digest
+from seedbed.files.scratch import Scratch, scratch
 from seedbed.manifest.load import FILE
 from seedbed.model.environment import Environment
 from seedbed.model.release import PHASES, Release, StepName
@@ -27,18 +27,20 @@ from seedbed.releases.store import ReleaseStore
 
 
 class Unpacked:
-    """A bundle below `directory`, and the platform that it has. `environment`: the one that is released.
+    """A bundle below `room`, and the platform that it has. `environment`: the one that is released.
 
-    `environ`: variables for its commands, and for what [release.code] runs.
+    `environ`: variables for its commands, and for what [release.code] runs. `locks`: held as long as the room is
+    needed, by children as well.
     """
 
     def __init__(
-        self, directory: Path, environment: str, environ: Mapping[str, str], redactor: Redactor | None = None
+        self, room: Scratch, environment: str, environ: Mapping[str, str], redactor: Redactor | None = None
     ) -> None:
-        self.directory = directory
+        self.directory = room.directory
         self.environ = environ
-        self.project = Project.open(bundles.platform_in(directory), environ=environ, redactor=redactor)
+        self.project = Project.open(bundles.platform_in(self.directory), environ=environ, redactor=redactor)
         self.environment: Environment = self.project.catalog.environment(environment)
+        self.locks = (room.lock,)
 
     @property
     def rules(self) -> ReleaseRules:
@@ -86,7 +88,7 @@ class Unpacked:
     def seedbed(self, words: Sequence[str], stop: Stop, *, keep: bool = True) -> children.Ended:
         """Run a command of seedbed on the platform of the bundle."""
         argv = (*children.SEEDBED, "-C", str(self.platform), *words)
-        return children.run(argv, stop=stop, environ=self.environ, keep=keep)
+        return children.run(argv, stop=stop, environ=self.environ, keep=keep, locks=self.locks)
 
 
 @contextmanager
@@ -97,14 +99,13 @@ def unpacked(
 
     Raises Refused where the platform's files are not those that it says, UsageError where it has no such environment.
     """
-    try:
-        room = tempfile.TemporaryDirectory(prefix="seedbed-release-")  # mode 0700
-    except OSError as error:
-        raise Unavailable("there is no room for the bundle of the release", because=str(error)) from None
-    with room as scratch:
-        directory = Path(scratch).resolve()
-        bundle.unpack(directory)
-        found = Unpacked(directory, environment, environ, redactor)
+    with ExitStack() as stack:
+        try:
+            room = stack.enter_context(scratch("seedbed-bundle-"))
+        except OSError as error:
+            raise Unavailable("there is no room for the bundle of the release", because=str(error)) from None
+        bundle.unpack(room.directory)
+        found = Unpacked(room, environment, environ, redactor)
         homes = [Path(each.directory) for each in found.project.platform.databases]
         if platform_digest(found.platform, homes) != bundle.index.platform_digest:
             raise Refused(

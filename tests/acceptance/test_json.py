@@ -7,6 +7,7 @@ the CDK, is put in its place: the command line and the documents are the real on
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -71,6 +72,7 @@ protected = true
 ONE = "20260101000001"
 TABLE = "# migrate:up\ncreate carts\n# migrate:down\ndrop carts\n"
 E = ("-e", "dev-test")
+ASKS_NOBODY = ("verify", "soak", "snapshot", "close")  # steps that change nothing
 
 
 class Site:
@@ -563,6 +565,7 @@ CASES: dict[str, list[Case]] = {
         Case("-e dev-test release.tar", "release", 0, "released"),
         Case("-e sandbox release.tar", "error", 3, "released"),
         Case("-e dev-test nothing.tar", "error", 2),
+        Case("-e dev-test release.tar --digest 000000000000", "error", 2, "released"),
     ],
     "release next": [
         Case("-e dev-test", "releases", 0),
@@ -589,6 +592,8 @@ CASES: dict[str, list[Case]] = {
     "release approve": [
         Case("-e dev-test --step code --digest DIGEST", "approval", 0, "released"),
         Case("-e dev-test --step code --digest 000000000000", "error", 3, "released"),
+        Case("-e dev-test --step code --digest 00000000000", "error", 2, "released"),
+        *(Case(f"-e dev-test --step {each} --digest DIGEST", "error", 2, "released") for each in ASKS_NOBODY),
     ],
     "release back": [
         Case("-e dev-test --keep-migrations", "release", 0, "released"),
@@ -758,6 +763,17 @@ def test_every_command_with_json_is_here_and_so_is_every_document_that_it_may_wr
         )
     printed = {name for name, each in DOCUMENTS.items() if each.is_printed}
     assert {each.document for cases in CASES.values() for each in cases} == printed
+
+
+def test_the_digest_of_a_bundle_and_that_of_a_release_are_told_from_each_other(site: Site) -> None:
+    site.released()
+    bundle = hashlib.sha256((site.root / "release.tar").read_bytes()).hexdigest()
+    code, _, err = site.run("release", "approve", *E, "--step", "code", "--digest", bundle)
+    assert (code, f"{bundle} is the digest of the bundle, and not of release 1" in err) == (3, True), err
+    opening = ("release", "open", *E, str(site.root / "release.tar"), "--digest")
+    code, _, err = site.run(*opening, site.digest)
+    assert (code, f"{site.digest} is the digest of release 1, and not of a bundle" in err) == (3, True), err
+    assert site.run(*opening, bundle)[0] == 0
 
 
 def test_what_a_seed_prints_stands_beside_the_document(site: Site) -> None:

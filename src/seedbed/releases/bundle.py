@@ -141,7 +141,7 @@ def read(data: bytes, expected_sha256: str = "") -> Bundle:
     sha256 = hashlib.sha256(data).hexdigest()
     if expected_sha256 and sha256 != expected_sha256:
         raise Refused(
-            "the bundle is not the one that was approved",
+            "the bundle is not the one that is asked for",
             because=f"its SHA-256 is {sha256}, and should be {expected_sha256}",
             try_="get the file that was built, or open a new release with this one",
         )

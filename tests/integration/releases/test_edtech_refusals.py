@@ -40,13 +40,13 @@ def test_what_is_forbidden_and_what_has_to_wait_touches_nothing(platform: Checko
 
 
 def of_bundles(site: Site, there: Untouched, sha256: str) -> None:
-    """A bundle with one byte changed is none, and another one is not the one that was approved."""
+    """A bundle with one byte changed is none, and another one is not the one that is asked for."""
     data = bytearray(site.checkout.bundle().read_bytes())
     data[len(data) // 2] ^= 1
     site.checkout.bundle("changed").write_bytes(data)
     site.open("changed", code=3)
     there.still()
-    assert "is not the one that was approved" in site.open("frozen", "--digest", sha256, code=3).err
+    assert "is not the one that is asked for" in site.open("frozen", "--digest", sha256, code=3).err
     there.still()
 
 

@@ -121,7 +121,7 @@ def test_a_bundle_that_was_changed_is_refused_before_anything_happens(site: User
     other = site.run("release", "open", "-e", ENV, "other.tar")
     assert other.code == 3, other.everything
     digest = site.run("release", "open", "-e", ENV, str(site.bundle), "--digest", "0" * 64)
-    assert (digest.code, "is not the one that was approved" in digest.err) == (3, True), digest.everything
+    assert (digest.code, "is not the one that is asked for" in digest.err) == (3, True), digest.everything
     write_users(ProjectFiles(site.root), RELEASE.replace("0s", "1h"))
     site.build()
     another = site.open()

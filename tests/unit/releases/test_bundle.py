@@ -72,10 +72,10 @@ def test_a_checkout_without_a_commit_or_with_changes_is_dirty() -> None:
         assert read(build(replace(CONTENTS, commit=commit))).index.is_dirty is is_dirty
 
 
-def test_another_bundle_than_the_one_that_was_approved_is_refused() -> None:
+def test_another_bundle_than_the_one_that_is_asked_for_is_refused() -> None:
     data = build(CONTENTS)
     other = build(replace(CONTENTS, commit=""))
-    with pytest.raises(Refused, match="not the one that was approved"):
+    with pytest.raises(Refused, match="not the one that is asked for"):
         read(other, hashlib.sha256(data).hexdigest())
 
 

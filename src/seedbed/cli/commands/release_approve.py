@@ -9,8 +9,9 @@ import click
 
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
-from seedbed.errors import Refused, UsageError
-from seedbed.model.release import STEPS, StepName
+from seedbed.errors import Hint, Refused, UsageError, call
+from seedbed.model.release import StepName
+from seedbed.model.release_rules import GATED
 
 if TYPE_CHECKING:
     from seedbed.model.release import Identity, Release
@@ -21,12 +22,17 @@ SHORTEST = 12  # characters of a digest
 @click.command("approve", short_help="Approve a step, as it was shown.")
 @click.argument("number", type=click.IntRange(1), required=False)
 @options.environment
-@click.option("--step", required=True, type=click.Choice([each.value for each in STEPS]), help="The step.")
+@click.option(
+    "--step",
+    required=True,
+    type=click.Choice([each.value for each in GATED]),
+    help="The step: one that changes something.",
+)
 @click.option(
     "--digest",
     required=True,
     metavar="DIGEST",
-    help="The release's digest as it was reviewed, 12 characters of it at least.",
+    help="The release's digest as `release show` has it, 12 characters of it at least; not the bundle's.",
 )
 @click.option(
     "--reason", default="", metavar="TEXT", help="Why it may be taken although something is unknown."
@@ -90,6 +96,12 @@ def _require_digest(release: Release, digest: str) -> None:
             f"{digest!r} is too short for a digest",
             because=f"what is approved is told from anything else by {SHORTEST} characters at least",
             try_="take it from what `release open` printed",
+        )
+    if release.bundle.startswith(digest):
+        raise Refused(
+            f"{digest} is the digest of the bundle, and not of release {release.number}",
+            because="an approval is of the release: of its bundle, and of the plans that were made for it here",
+            try_=Hint("review it, and take the digest from: ", call("release show", str(release.number))),
         )
     if not release.digest.startswith(digest):
         raise Refused(

@@ -10,11 +10,18 @@ from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import Location, UsageError
 
+_LENGTH = 64  # of a SHA-256, in hexadecimal digits
+
 
 @click.command("open", short_help="Open a release of a bundle: check it, make its plans.")
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False))
 @options.environment
-@click.option("--digest", metavar="SHA256", help="What the bundle has to be, as `release build` printed it.")
+@click.option(
+    "--digest",
+    metavar="SHA256",
+    help="The SHA-256 that the bundle has to have, as `release build` printed it: the whole of it, and not the"
+    " release's digest, which is approved.",
+)
 @click.option(
     "--soak",
     type=options.Duration(in_seconds=True),
@@ -52,6 +59,7 @@ def command(
     from seedbed.report.markdown_release import release_markdown
     from seedbed.report.text.release import release_text
 
+    _require_whole(digest)
     environment = releasing.environment_of(context, env)
     data = _read(bundle)
     with releasing.operating(context, env, note) as operator:
@@ -73,6 +81,15 @@ def command(
     said = "is opened" if opened.is_new else "is open already"
     context.out.log(f"release {opened.release.number} of {env} {said}")
     releasing.show(context, env, opened.release.number, markdown=markdown)
+
+
+def _require_whole(digest: str | None) -> None:
+    if digest is not None and len(digest) < _LENGTH:
+        raise UsageError(
+            f"{digest!r} is too short for the digest of a bundle",
+            because=f"a bundle is told from any other by all {_LENGTH} characters of its SHA-256",
+            try_="take it from what `release build` printed",
+        )
 
 
 def _read(bundle: str) -> bytes:

@@ -79,8 +79,9 @@ def open_release(
             try_="release to an environment that the manifest declares",
         )
     require_databases(project.platform, environment)
-    bundle = bundles.read(data, sha256)
     store = operator.store
+    _require_no_release(store, sha256)
+    bundle = bundles.read(data, sha256)
     with unpacked(bundle, environment.name, environ, project.redactor) as found:
         _require_fits(bundle, project.platform.name, environment, found.environment)
         for _ in range(_ATTEMPTS):
@@ -104,6 +105,17 @@ def open_release(
     raise Unavailable(f"others open releases of {environment.name} all the time")
 
 
+def _require_no_release(store: ReleaseStore, sha256: str) -> None:
+    """Raise Refused where what a bundle has to be is the digest of a release: both are called a digest."""
+    for each in _newest(store) if sha256 else ():
+        if each.digest == sha256:
+            raise Refused(
+                f"{sha256} is the digest of release {each.number}, and not of a bundle",
+                because=f"that is of its bundle and of its plans; the SHA-256 of its bundle is {each.bundle}",
+                try_="name what `release build` printed",
+            )
+
+
 def _tell_of_image(operator: Operator, environment: Environment) -> None:
     """Say what is not known yet where a task carries out the files of its image."""
     if environment.has_runs and environment.files == "image":
@@ -114,8 +126,11 @@ def _tell_of_image(operator: Operator, environment: Environment) -> None:
 
 
 def _open(store: ReleaseStore) -> Sequence[Release]:
-    found = [store.load(each) for each in store.numbers()[-20:]]
-    return [each for each in found if each and each.state == "open"]
+    return [each for each in _newest(store) if each.state == "open"]
+
+
+def _newest(store: ReleaseStore) -> Sequence[Release]:
+    return [found for each in store.numbers()[-20:] if (found := store.load(each))]
 
 
 def _require_fits(bundle: Bundle, platform: str, environment: Environment, own: Environment) -> None:

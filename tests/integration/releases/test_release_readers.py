@@ -9,7 +9,7 @@ import pytest
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import StepName
-from seedbed.project.releasing.readers import LOOK
+from seedbed.project.releasing.readers import CLOSES, LOOK, OPENS
 from tests.support.aws_proxy import proxy
 from tests.support.ecs import Cluster
 from tests.support.postgres.wire import connected
@@ -71,7 +71,7 @@ def test_a_read_between_the_steps_closes_the_gate_as_an_old_task_does_and_those_
     through = site.next("--through", "snapshot")
     assert through.code == 0, through.everything
     looks = [one for each in site.release.steps for one in each.evidence if one.kind == LOOK]
-    assert [each.text for each in looks] == ["opens", "closes", "opens", "closes", "opens"]
+    assert [each.text for each in looks] == [OPENS, CLOSES, OPENS, CLOSES, OPENS]
     assert all(each.blob for each in looks)
 
     quiet = site.run("release", "check", "-e", ENV)

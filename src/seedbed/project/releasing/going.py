@@ -124,7 +124,7 @@ class Steps:
         return evidence
 
     def _look(self, claim: Claim, what: str) -> None:
-        command = f"{LOOK} {what}"
+        command = f"{LOOK} {'opens' if what == OPENS else 'closes'}"
         if command in claim.step.commands:
             return
         claim.confirm()

@@ -22,7 +22,7 @@ from seedbed.support.phrases import listed
 from seedbed.support.typed import ready
 
 LOOK = "look"  # of evidence: `text` is one of the two below
-OPENS, CLOSES = "opens", "closes"
+OPENS, CLOSES = "what others use is counted from here on", "what others use is counted up to here"
 _FRESH = 60.0  # seconds for which a look does, while gates are waited for
 _SOON = 10.0  # seconds for which one does that found nobody: the contract may begin next
 _VERDICTS: Mapping[str, Literal["good", "bad", "unknown"]] = {

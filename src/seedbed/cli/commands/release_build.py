@@ -136,7 +136,7 @@ def _said(index: Index, out: str, size: int) -> list[str]:
     files = count(len(index.members), "file")
     found = [f"wrote {out}: {files}, {size / 1e6:.1f} MB, {stacks}"]
     if not index.commit:
-        found.append("it has no commit: the platform is in no checkout that git knows")
+        found.append("it has no commit: the platform is in no checkout of git, or nothing is committed there")
     elif index.is_dirty:
         found.append("files differ from the commit: a protected environment takes no release of it")
     return found

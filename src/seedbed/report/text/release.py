@@ -123,7 +123,7 @@ def _head(release: ReleaseDocument) -> Iterator[Line]:
     opened = f"opened {moment(release.opened)} by {release.opened_by}"
     carries_on = f", carries on release {release.supersedes}" if release.supersedes else ""
     soaks = f", soaks {whole_hours(release.soak)}" if release.soak else ""
-    commit = f"commit {shorten(release.commit, _DIGEST + 1)}"
+    commit = f"{'commit ' if release.commit else ''}{commit_words(release.commit)}"
     yield line((f"{commit}, {opened}{carries_on}{soaks}", Style.DIM), indent=2)
     yield line((f"digest {release.digest}", Style.DIM), indent=2)
     for each in release.looser:
@@ -131,6 +131,14 @@ def _head(release: ReleaseDocument) -> Iterator[Line]:
     if release.ended and release.ended_by:
         ended = f"{release.state} {moment(release.ended)} by {release.ended_by}"
         yield line((ended, Style.DIM), indent=2)
+
+
+def commit_words(commit: str) -> str:
+    """Return a commit, shortened, with what stands behind it: that files differed from it."""
+    if not commit:
+        return "no commit"
+    name, dash, differed = commit.partition("-")
+    return f"{shorten(name, _DIGEST + 1)}{dash}{differed}"
 
 
 def _step(step: ReleaseStepEntry, release: ReleaseDocument) -> Iterator[Row | Line]:
@@ -194,7 +202,7 @@ def _listed(each: ListedReleaseEntry) -> Row:
         (str(each.number), Style.BOLD),
         (each.state, STATES[each.state]),
         step,
-        shorten(each.commit, _DIGEST + 1),
+        commit_words(each.commit),
         f"{_minute(each.opened)} UTC",
         str(each.opened_by),
         (each.because, Style.DIM),

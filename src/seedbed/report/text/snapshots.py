@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from seedbed.documents.snapshot import (
     CopyDocument,
     DrillDocument,
@@ -12,7 +14,7 @@ from seedbed.documents.snapshot import (
 )
 from seedbed.report.styles import Line, Lines, Row, Style, Table, line, row
 from seedbed.report.text.errors import error_text
-from seedbed.support.phrases import count, duration, number
+from seedbed.support.phrases import count, duration, moment, number
 
 _SIGNS = {
     "available": ("✓", Style.GOOD),
@@ -139,9 +141,13 @@ def _drill(drill: DrillEntry) -> Lines:
 def _kept(snapshot: SnapshotEntry) -> tuple[str, Style] | None:
     """Return until when it is kept, where that is said."""
     if snapshot.expired:
-        return f"expired {snapshot.kept_until}", Style.WARN
-    return (f"kept until {snapshot.kept_until}", Style.DIM) if snapshot.kept_until else None
+        return f"expired {_at(snapshot.kept_until)}", Style.WARN
+    return (f"kept until {_at(snapshot.kept_until)}", Style.DIM) if snapshot.kept_until else None
 
 
 def _taken(snapshot: SnapshotEntry) -> str:
-    return snapshot.taken or "at a time that is not known"
+    return _at(snapshot.taken) if snapshot.taken else "at a time that is not known"
+
+
+def _at(iso: str | None) -> str:
+    return moment(datetime.fromisoformat(iso)) if iso else ""

@@ -129,7 +129,14 @@ def approved() -> ApprovalDocument:
 def listed() -> ReleasesDocument:
     """The releases of production: one under way, one that was carried on, one that was given up, one that is over."""
     over = replace(done_until(StepName.CLOSE), number=9, state="closed", ended=T0, ended_by=ROBOT)
-    given_up = a_release(10, state="abandoned", ended=T0 + 60, ended_by=ANA, because="the wrong commit")
+    given_up = a_release(
+        10,
+        state="abandoned",
+        ended=T0 + 60,
+        ended_by=ANA,
+        because="the wrong commit",
+        commit=f"{'c' * 40}-dirty",
+    )
     carried_on = a_release(11, state="superseded", ended=T0 + HOUR, ended_by=ROBOT, because="by release 12")
     return ReleasesDocument.of(
         "prod", [_under_way(StepName.SOAK), carried_on, given_up, over], "release list"

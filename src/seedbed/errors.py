@@ -93,7 +93,9 @@ _OF_RELEASES = frozenset(
     for each in ("abandon", "approve", "back", "check", "close", "drill", "list", "next", "open", "show")
 )
 _OF_RUNS = frozenset(f"runs {each}" for each in ("attach", "list", "stop"))
-_OF_SNAPSHOTS = frozenset(f"snapshot {each}" for each in ("drop", "list", "restore", "swap", "take"))
+_OF_SNAPSHOTS = frozenset(
+    f"snapshot {each}" for each in ("delete", "drop", "list", "restore", "swap", "take")
+)
 _OTHERS = "apply deploy destroy doctor dump plan repair reset restore revert seed status verify"
 _TAKES_ENVIRONMENT = _OF_RELEASES | _OF_RUNS | _OF_SNAPSHOTS | set(_OTHERS.split())
 _TAKES_SERVICES = frozenset({"deploy", "destroy", "verify"})  # and no engine: what they change are stacks

@@ -226,8 +226,27 @@ def test_snapshots_of_a_release_that_is_open_are_not_deleted(site: Site) -> None
     for release in (11, 12):
         site.snapshots.take([SHOP], release)
     with pytest.raises(Refused, match="release 12 of dev is open"):
-        site.snapshots.delete([SHOP], release=12, kept={12})
-    gone = site.snapshots.delete([SHOP], before=9999.0, kept={12})
+        site.snapshots.delete([SHOP], release=12, kept={12: False})
+    gone = site.snapshots.delete([SHOP], before=9999.0, kept={12: False})
     assert [each.snapshot.release for each in gone if each.snapshot] == [11]
     (left,) = site.snapshots.listed([SHOP])
     assert [each.release for each in left.of] == [12]
+
+
+def test_what_cannot_be_restored_is_deleted_while_its_release_is_open_until_its_contract_begins(
+    site: Site,
+) -> None:
+    site.snapshots.take([SHOP, STOCK], 12)
+    kept = site.kept["shop/memory"]
+    for state, begun in (("available", False), ("making", False), ("partial", True)):
+        kept.there = {name: replace(each, state=cast(Any, state)) for name, each in kept.there.items()}
+        with pytest.raises(Refused, match="release 12 of dev is open"):
+            site.snapshots.delete([SHOP], release=12, kept={12: begun})
+    assert site.snapshots.delete([SHOP], before=9999.0, kept={12: False}) == []
+    gone = site.snapshots.delete([SHOP, STOCK], release=12, kept={12: False})
+    assert [(each.database, each.snapshot.state) for each in gone if each.snapshot] == [
+        ("shop/memory", "gone")
+    ]
+    assert [len(each.of) for each in site.snapshots.listed([SHOP, STOCK])] == [0, 1]
+    assert site.snapshots.delete([SHOP], release=12, kept={12: False}) == []
+    assert [each.evidence(0).verdict for each in site.snapshots.take([SHOP], 12)] == ["good"]

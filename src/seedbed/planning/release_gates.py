@@ -266,7 +266,9 @@ def _kept(release: Release, facts: Facts) -> Gate:
     """Closed unless each database that the contract changes has a snapshot: good, young, and of all its data."""
     because, unknown = _lacking(release, facts)
     if because:
-        return Gate(name="snapshot", is_open=False, because=because, try_=_renewed(release))
+        found = latest(_all(release, facts), SNAPSHOT)
+        try_ = renewed(release.number, [found[each] for each in facts.contracted if each in found])
+        return Gate(name="snapshot", is_open=False, because=because, try_=try_)
     if unknown:
         return _accepted("snapshot", _texts(unknown), release, facts)
     found = latest(_all(release, facts), SNAPSHOT)
@@ -316,6 +318,22 @@ def _verified(release: Release, facts: Facts) -> Gate:
     else:
         return Gate(name="verify", is_open=True, because=found.text)
     return Gate(name="verify", is_open=False, because=because, kind=kind, try_=_renewed(release))
+
+
+def renewed(number: int, found: Sequence[Evidence]) -> Hint:
+    """Return how snapshots are taken anew: one that cannot be restored keeps the place of the next one of its release.
+
+    `found`: what there is of each.
+    """
+    bad = [each.about for each in found if each.verdict == "bad" and each.about]
+    deleted = [call("snapshot delete", "--release", str(number), about=each) for each in bad]
+    first = [part for each in deleted for part in (each, "; ")]
+    anew = call("release next", str(number))
+    return (
+        Hint("delete what cannot be restored: ", *first, "then take it anew: ", anew)
+        if bad
+        else Hint("look anew: ", anew)
+    )
 
 
 def _renewed(release: Release) -> Hint:

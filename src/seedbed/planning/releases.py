@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from seedbed.errors import Busy, Hint, LeaseLost, Refused, call
 from seedbed.model.release import (
     NEW_CODE,
+    SNAPSHOT,
     Choice,
     Evidence,
     Gate,
@@ -170,11 +171,18 @@ def tried(release: Release, drill: Evidence) -> Release:
 
 
 def again(release: Release, facts: Facts) -> Release | None:
-    """Return `release` with the step to be taken again whose evidence is too old for the contract; None for none."""
+    """Return `release` with the step to be taken again whose evidence is too old for the contract; None for none.
+
+    What was found of a snapshot that is of no use any more stays in the record, beside what was found before.
+    """
     name = worn_out(release, facts)
     if name is None:
         return None
-    return _with(release, Step(name=name, evidence=release.step(name).evidence, because="taken again"))
+    why: list[Evidence] = []
+    if name is StepName.SNAPSHOT:
+        why = [each for each in facts.evidence if (each.kind, each.verdict) == (SNAPSHOT, "bad")]
+    evidence = (*release.step(name).evidence, *why)
+    return _with(release, Step(name=name, evidence=evidence, because="taken again"))
 
 
 def end(release: Release, state: ReleaseState, by: Identity, now: float, because: str = "") -> Release:

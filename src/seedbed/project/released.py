@@ -7,6 +7,7 @@ asks the record itself, wherever it runs: whoever calls it may say anything.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,14 @@ from msgspec.structs import replace
 from seedbed.errors import Hint, Location, Refused, StalePlan, UsageError, call
 from seedbed.model.environment import Environment
 from seedbed.model.names import CONTROL_BUCKET, CONTROL_ENVIRONMENT, CONTROL_TABLE
+from seedbed.model.release import StepName
 from seedbed.planning.reviewed import ReviewedPlan
 from seedbed.project.protection import Reviewable, asks_for_release
 from seedbed.project.targets import Targets
 
 if TYPE_CHECKING:  # few commands ask for a record
     from seedbed.model.platform import Database
-    from seedbed.model.release import Release, Step, StepName
+    from seedbed.model.release import Release, Step
     from seedbed.releases.store import ReleaseStore
 
 # Where a directory keeps the releases, for the commands of a step: they work on the bundle, unpacked elsewhere.
@@ -42,14 +44,18 @@ def directory_of(targets: Targets, environment: Environment) -> Path | None:
     return Path(targets.catalog.platform.root, place, environment.name).absolute()
 
 
-def open_releases(targets: Targets, environment: Environment) -> frozenset[int]:
-    """Return the numbers of the releases that are open; none where the environment has no place for any yet."""
+def open_releases(targets: Targets, environment: Environment) -> Mapping[int, bool]:
+    """Return the numbers of the releases that are open, and whether the contract of each has begun.
+
+    None where the environment has no place for any yet.
+    """
     try:
         store = store_of(targets, environment)
     except UsageError:
-        return frozenset()
+        return {}
     found = [store.load(each) for each in store.numbers()]
-    return frozenset(each.number for each in found if each is not None and each.state == "open")
+    opened = [each for each in found if each is not None and each.state == "open"]
+    return {each.number: bool(each.step(StepName.CONTRACT).began) for each in opened}
 
 
 def store_of(targets: Targets, environment: Environment) -> ReleaseStore:

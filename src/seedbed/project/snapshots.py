@@ -6,7 +6,7 @@ Everything is found by looking: a command that was killed is called again and go
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +25,7 @@ from seedbed.model.target import NoAddress, Target
 from seedbed.project.targets import Targets
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds between two looks at something that is being made
+_OF_NO_USE = frozenset({"partial", "gone"})  # what never becomes available again by itself
 _SLICE = 0.2  # seconds between two looks at whether we are to stop
 
 Tell = Callable[[str], None]
@@ -112,33 +113,41 @@ class ReleaseSnapshots:
         *,
         release: int = 0,
         before: float = 0.0,
-        kept: Collection[int] = (),
+        kept: Mapping[int, bool] | None = None,
     ) -> list[SnapshotResult]:
         """Delete the snapshots of a release, or all that were taken before then; each is in the result, gone.
 
         One that is still being made is of an unknown age, and stays where `before` is asked for. `kept`: releases that
-        are open, whose snapshots stay: their contracts wait for them, or have just begun. Raises Refused for one.
+        are open, whose snapshots stay, and whether their contracts have begun. Until then, one that cannot be restored
+        can be deleted by the number of its release: the contract waits for another. Raises Refused for all others.
         """
-        if release in kept:
-            raise Refused(
-                f"release {release} of {self._environment.name} is open",
-                because="its snapshots are what its contract can be undone with",
-                try_=Hint("end it first: ", call("release next", str(release))),
-            )
         from msgspec.structs import replace
+
+        opened = kept or {}
+        stay = False
 
         with self._all(databases) as (found, failed):
             results: list[SnapshotResult] = []
             for name, service in found.items():
                 try:
                     for each in service.listed():
-                        if each.release in kept:
+                        if each.release != release and not 0 < each.taken < before:
                             continue
-                        if each.release == release or 0 < each.taken < before:
+                        if each.release in opened and (
+                            each.release != release or opened[release] or each.state not in _OF_NO_USE
+                        ):
+                            stay = True
+                        else:
                             service.delete(each)
                             results.append(SnapshotResult(name, replace(each, state="gone")))
                 except SeedbedError as error:
                     failed[name] = as_one(error)
+        if release in opened and stay and not results:
+            raise Refused(
+                f"release {release} of {self._environment.name} is open",
+                because="its snapshots are what its contract can be undone with",
+                try_=Hint("end it first: ", call("release next", str(release))),
+            )
         return results + [SnapshotResult(name, error=error) for name, error in sorted(failed.items())]
 
     # One database

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from seedbed.model.release import SNAPSHOT, StepName
+from seedbed.planning import release_gates
 from seedbed.project import snapshots
 from seedbed.project.releasing.snapshots import listed
 from tests.support.dynamodb import snapshot_site as courses
@@ -107,6 +108,33 @@ def test_an_attribute_of_items_comes_back(attribute: Released) -> None:
         attribute,
         lambda it, _: as_a_release(it, "20260601090000_subtitles_back", it.documented("python")),
     )
+
+
+@pytest.mark.slow
+def test_a_snapshot_that_failed_is_deleted_while_its_release_is_open_and_taken_anew(
+    column: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring_to_its_contract(column, users.DROP)
+    delete = ("snapshot", "delete", *column.selection, "--release", "1", "--yes")
+    refused = column.run(*delete)
+    assert (refused.code, "release 1 of staging is open" in refused.err) == (3, True), refused.everything
+    with column.kept.reached() as ours:
+        assert column.kept.spoil(ours.listed()[0])
+
+    hint = "snapshot delete -e staging -s user --engine postgres --release 1"
+    shut = column.next()
+    assert (shut.code, hint in " ".join(shut.err.split())) == (6, True), shut.everything
+    monkeypatch.setattr(release_gates, "_RENEWED", -1.0)  # as a minute later
+    failed = column.next()
+    assert (failed.code, hint in " ".join(failed.err.split())) == (7, True), failed.everything
+    column.good(*delete)
+    column.good(*delete)  # nothing of it is there any more
+    done = column.next()
+    assert done.code == 0, done.everything
+    step = column.release.step(StepName.SNAPSHOT)
+    verdicts = [each.verdict for each in step.evidence if each.kind == SNAPSHOT]
+    assert (step.state, verdicts) == ("done", ["good", "bad", "bad", "good"])
+    assert column.release.step(StepName.CONTRACT).state == "done"
 
 
 @pytest.mark.soak

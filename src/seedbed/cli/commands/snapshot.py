@@ -350,7 +350,7 @@ def delete(
 ) -> None:
     """Delete snapshots of the selected databases: what a contract removed is gone then. They stay until that is done.
 
-    Those of a release that is open stay.
+    Those of a release that is open stay, but for what cannot be restored before its contract has begun.
 
     \b
     seedbed snapshot delete -e prod --release 12

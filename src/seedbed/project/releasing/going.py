@@ -34,7 +34,7 @@ from seedbed.model.release import (
     Release,
     StepName,
 )
-from seedbed.planning.release_gates import Facts, said
+from seedbed.planning.release_gates import Facts, renewed, said
 from seedbed.project.releasing import commands, looking
 from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.claim import BEAT, Claim, claimed
@@ -224,7 +224,7 @@ class Steps:
             raise StepFailed(
                 "not every database has a snapshot that can be restored",
                 because="; ".join(bad),
-                try_=Hint("fix it; then: ", call("release next")),
+                try_=renewed(claim.release.number, found),
             )
         return found
 

@@ -183,7 +183,8 @@ class Site:
         """See that nobody, and no task, asked AWS for what they may not."""
         assert self.tasks.judged is not None
         for judge in (self.judge, self.tasks.judged):
-            assert set().union(*judge.refused.values()) == set()
+            refused = {who: sorted(map(str, what)) for who, what in judge.refused.items() if what}
+            assert refused == {}, refused
 
     # --- the record, past all rights
 

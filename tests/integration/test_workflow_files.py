@@ -112,6 +112,7 @@ def test_the_platform_has_the_workflows_that_init_writes(
     (copy / ".git").mkdir()
     done = CliRunner().invoke(cli, ["-C", str(copy), "init", "--yes", "--ci", "github"], prog_name="seedbed")
     assert done.exit_code == 0, done.output
+    assert "docs/how-to/release-from-github.md says what to set up before the first merge" in done.output
     found = {path.relative_to(copy) for path in (copy / ".github").rglob("*.yml")}
     assert found == {path.relative_to(EDTECH) for path in (EDTECH / ".github").rglob("*.yml")}
     for path in sorted((EDTECH / ".github").rglob("*.yml")):

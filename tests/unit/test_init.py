@@ -118,7 +118,7 @@ def test_in_a_repository_what_is_there_stays_and_the_workflow_goes_where_github_
     done = init(tmp_path, "data", "--yes")
     assert done.exit_code == 0, done.output
     assert {name: text for name, text in tree(tmp_path).items() if name in before} == before
-    assert ".gitignore was left alone: it should have .seedbed/" in done.output
+    assert ".gitignore was left alone: it should have .seedbed/, release.tar" in done.output
     assert "services/catalog/postgres was left alone: it has files" in done.output
     assert [each.name for each in database.rglob("*.sql")] == ["1_mine.sql"]
     workflow = (tmp_path / ".github" / "workflows" / "seedbed.yml").read_text(encoding="utf-8")

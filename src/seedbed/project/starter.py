@@ -54,8 +54,11 @@ name = "{platform}"
 # protected = true
 """
 _IGNORED = """\
-# the sandbox's servers and their data
+# the sandbox's servers and their data; and in .seedbed/releases the records of releases, of environments that are
+# not in AWS: never delete those, or have `store` of [release] name another place
 .seedbed/
+# bundles of releases
+release.tar
 # what seedbed env up sandbox --dotenv is written to
 .env
 # what the CDK synthesises
@@ -345,7 +348,7 @@ def _advice(name: str, request: StarterRequest) -> str:
         databases = " ".join(f"[services.{request.service}.{each}]" for each in request.engines)
         return f"it declares the platform; for editors: #:schema {schema} at its top; for more: {databases}"
     if name == ".gitignore":
-        return "it should have .seedbed/, .env and cdk.out/"
+        return "it should have .seedbed/, release.tar, .env and cdk.out/"
     return "it is there"
 
 

@@ -75,6 +75,11 @@ def command(
         InitDocument.of(str(done.directory), done.written, done.kept, done.commands, context.command),
         init_text,
     )
+    if ci:
+        context.out.log(
+            "the workflows take on roles that are to be made, PLATFORM-ENVIRONMENT-github-read, -release and -approve: "
+            "docs/how-to/release-from-github.md says what to set up before the first merge, in order"
+        )
 
 
 def _absolute(base: Path, directory: str | None) -> str:

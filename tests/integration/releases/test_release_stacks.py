@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from msgspec.structs import replace
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.release import Release, StepName
 from seedbed.releases.directory_store import DirectoryStore
+from tests.support.aws_proxy import on, proxy
 from tests.support.deployment.releases import Shop
 from tests.support.postgres.wire import wait_until
 
@@ -76,6 +79,36 @@ def test_stacks_are_deployed_at_expand_and_what_goes_at_contract(
     gone = shop.run("release", "next", "-e", ENV)
     assert gone.code == 0, gone.everything
     assert shop.indexes(ENV) == ["by_slug"]
+
+
+@pytest.mark.soak
+def test_a_release_that_was_killed_while_a_stack_is_updated_goes_on_with_the_next_update(
+    tmp_path: Path, ministack_account: World, assemblies: Path
+) -> None:
+    plain = Shop(tmp_path, ministack_account, assemblies)
+    plain.prepare()
+    plain.has("one", environment=ENV)
+    with proxy(ministack_account.endpoint) as aws:
+        shop = dataclasses.replace(plain, endpoint=aws.endpoint)
+        released(shop, "two")
+        for there in (["by_slug"], ["by_slug", "by_teacher"]):
+            with aws.hold(on("ExecuteChangeSet"), when="answered", times=1) as held:
+                running = shop.start("release", "next", "-e", ENV)
+                while running.poll() is None and not held.hits:
+                    time.sleep(0.02)
+                assert held.hits == 1
+                running.kill()
+                running.communicate()
+            assert shop.indexes(ENV) == there
+            store, release = newest(shop)
+            assert release.step(StepName.EXPAND).state == "running"
+            steps = tuple(replace(each, beat=each.beat - 60) for each in release.steps)
+            assert store.replace(replace(release, revision=release.revision + 1, steps=steps))
+        aws.forget()
+        on_ = shop.run("release", "next", "-e", ENV, "--through", StepName.EXPAND)
+        assert on_.code == 0, on_.everything
+        assert aws.of(on("CreateChangeSet")) == []
+        assert list(newest(shop)[1].step(StepName.EXPAND).commands) == ["deploy", "apply"]
 
 
 @pytest.mark.soak

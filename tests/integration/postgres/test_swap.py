@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -325,3 +326,20 @@ def test_every_answer_may_be_lost_once(site: Site) -> None:
     swap(site, back=True)
     require_back(site)
     assert [each.hits for each in lost] == [1] * 6
+
+
+def test_who_ends_a_moment_later_is_not_taken_for_one_who_writes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = psycopg.connect(site.conninfo(), autocommit=True)
+    ends = threading.Timer(0.3, connection.close)
+    real = door.close
+
+    def close(*args: Any, **options: Any) -> None:
+        if not ends.ident:
+            ends.start()
+        real(*args, **options)
+
+    monkeypatch.setattr(door, "close", close)
+    assert swap(site).is_over
+    ends.join()

@@ -43,7 +43,8 @@ SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 WHERE datname = pg_catalog.current_database() AND usename IS NOT NULL AND pid <> pg_catalog.pg_backend_pid()
 """
 _WAIT = "SELECT pg_catalog.pg_sleep(0.05)"
-_LOOKS = 100  # at sessions that end
+_LOOKS = 100  # at sessions that are cut off
+_ENDING = 20  # looks at sessions that may have ended
 
 
 def others(address: Address) -> list[str]:
@@ -75,7 +76,7 @@ def close(address: Address, mark: str, *, disconnect: bool) -> None:
     """
     with _asking(address) as ask:
         if not disconnect:
-            _require_nobody(address, _connected(ask))  # nothing is closed where somebody works
+            _require_nobody(address, _staying(ask))  # nothing is closed where somebody works
         if not _mark(ask):
             kept = _KEPT if f"{_READS}=on" in _settings(ask) else ""
             ask(
@@ -84,7 +85,7 @@ def close(address: Address, mark: str, *, disconnect: bool) -> None:
         ask(_ALTER.format(f"SET {_READS} = on"))
         if disconnect:
             _cut_off(ask)
-        there = _connected(ask)
+        there = _staying(ask)
     if there:
         open_again(address)
         _require_nobody(address, there)
@@ -120,6 +121,17 @@ def _connected(ask: Ask) -> list[str]:
         f"{user} in {database}{f' ({application})' if application else ''}, process {pid}"
         for pid, user, database, application in ask(_CONNECTED)
     ]
+
+
+def _staying(ask: Ask) -> list[str]:
+    """Return who is connected, and still is a second later: a session that has ended is listed for a moment."""
+    there = _connected(ask)
+    for _ in range(_ENDING):
+        if not there:
+            break
+        ask(_WAIT)
+        there = _connected(ask)
+    return there
 
 
 def _require_nobody(address: Address, there: Sequence[str]) -> None:

@@ -47,6 +47,9 @@ def site(
     # What stands in for a cluster is on this machine.
     monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
     monkeypatch.setattr(clusters, "cluster_id", lambda _: CLUSTER)
+    # What stands in for a cluster is one database of a server that other tests use at the same time.
+    here = "AND datname = pg_catalog.current_database() ORDER BY"
+    monkeypatch.setattr(door, "_CONNECTED", door._CONNECTED.replace("ORDER BY", here))
     with aurora(aws, postgres_server) as rds:
         made = Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
         made.take()

@@ -280,7 +280,11 @@ def test_what_stays_of_a_lease_is_no_connection(neo4j_settings: Settings) -> Non
     with here.lease() as lease:
         assert isinstance(lease, Neo4jLease)
         lease.write(makes)
-    assert connections(here) == before
+    for _ in range(100):  # the server lists one that was closed for a moment longer
+        if connections(here) <= before:
+            break
+        time.sleep(0.05)
+    assert connections(here) <= before
 
 
 def connections(here: Graph) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from seedbed.cli.commands import snapshot as commands
 from seedbed.cli.main import cli
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import ExitCode
-from seedbed.project import snapshots
 from seedbed.releases.directory_store import DirectoryStore
 from tests.support.aws_proxy import Proxy
-from tests.support.dynamodb.snapshot_site import Site
+from tests.support.dynamodb.snapshot_site import Site, opened
 from tests.support.releases import following, release
 
 KEEP = 30 * 86_400.0
@@ -30,9 +28,7 @@ OPEN, CLOSED = 11, 12
 def site(
     tmp_path: Path, ministack_account: World, aws: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
-    made = Site(tmp_path, ministack_account, aws)
-    with closing(made.client):
+    with opened(tmp_path, ministack_account, aws, monkeypatch) as made:
         yield made
 
 

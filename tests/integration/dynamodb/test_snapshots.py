@@ -19,11 +19,10 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import to_item
 from seedbed.errors import Refused
-from seedbed.project import snapshots
 from seedbed.project.drills import drill
 from tests.support.aws_proxy import Asked, Call, Proxy, allows
 from tests.support.aws_proxy.permissions import Place
-from tests.support.dynamodb.snapshot_site import COPY_BACK, DROP, ITEMS, TABLES, Site
+from tests.support.dynamodb.snapshot_site import COPY_BACK, DROP, ITEMS, TABLES, Site, opened
 from tests.support.dynamodb.tables import creation
 
 
@@ -31,9 +30,7 @@ from tests.support.dynamodb.tables import creation
 def site(
     tmp_path: Path, ministack_account: World, aws: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
-    made = Site(tmp_path, ministack_account, aws)
-    with closing(made.client):
+    with opened(tmp_path, ministack_account, aws, monkeypatch) as made:
         yield made
 
 

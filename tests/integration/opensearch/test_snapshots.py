@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,15 @@ import pytest
 
 from seedbed.engines.opensearch.snapshots.repository import RepositorySnapshots
 from seedbed.errors import Refused
-from seedbed.project import snapshots
 from seedbed.project.drills import drill
-from tests.support.opensearch.snapshot_site import DOCUMENTS, DROP, RUNBOOK, Site
+from tests.support.opensearch.snapshot_site import DOCUMENTS, DROP, RUNBOOK, Site, opened
 from tests.support.servers import Settings
 
 
 @pytest.fixture
 def site(tmp_path: Path, opensearch_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    if opensearch_settings.get("prefix"):
-        pytest.skip("a part of a domain that others share has no snapshots of its own")
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.2)
-    made = Site(tmp_path, opensearch_settings)
-    made.register()
-    with closing(made.client):
-        try:
-            yield made
-        finally:
-            made.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{made.platform}-staging-ai-r12")
-            made.forget()
+    with opened(tmp_path, opensearch_settings, monkeypatch) as made:
+        yield made
 
 
 def documented(kind: str, number: int = 1) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,15 @@ import pytest
 from seedbed.engines.opensearch.store import fences, lease_store
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.errors import Refused
-from seedbed.project import snapshots, swaps
-from tests.support.opensearch.snapshot_site import DOCUMENTS, Site
+from seedbed.project import swaps
+from tests.support.opensearch.snapshot_site import DOCUMENTS, Site, opened
 from tests.support.servers import Settings
 
 
 @pytest.fixture
 def site(tmp_path: Path, opensearch_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    if opensearch_settings.get("prefix"):
-        pytest.skip("a part of a domain that others share has no snapshots of its own")
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.2)
-    made = Site(tmp_path, opensearch_settings)
-    made.register()
-    with closing(made.client):
-        try:
-            yield made
-        finally:
-            made.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{made.platform}-staging-ai-r12")
-            made.forget()
+    with opened(tmp_path, opensearch_settings, monkeypatch) as made:
+        yield made
 
 
 def exchanged(site: Site, *, back: bool = False) -> Any:

@@ -12,18 +12,17 @@ import pytest
 
 from seedbed.aws import rights
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.snapshots import clusters
 from seedbed.engines.snapshots import TakenElsewhere
 from seedbed.errors import Refused, SeedbedError
-from seedbed.project import Project, snapshots
+from seedbed.project import Project
 from seedbed.project.drills import drill
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.aws_proxy import Asked, Proxy, allows, on
-from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS, aurora
-from tests.support.postgres.snapshot_site import CLUSTER, COPY, DROP, RUNBOOK, Site
+from tests.support.postgres.aurora import GROUP, PARAMETERS, SUBNETS
+from tests.support.postgres.snapshot_site import CLUSTER, COPY, DROP, RUNBOOK, Site, opened
 
 NOTES = "-- migrate:up\nCREATE TABLE notes (id bigint PRIMARY KEY);\n-- migrate:down\nDROP TABLE notes;\n"
 
@@ -37,12 +36,8 @@ def site(
     new_database: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Site]:
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.02)
-    # What stands in for a cluster is on this machine.
-    monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
-    monkeypatch.setattr(clusters, "cluster_id", lambda _: CLUSTER)
-    with aurora(aws, postgres_server) as rds:
-        yield Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
+    with opened(tmp_path, ministack_account, aws, postgres_server, new_database(), monkeypatch) as made:
+        yield made
 
 
 def documented(kind: str, number: int) -> str:

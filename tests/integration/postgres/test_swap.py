@@ -19,16 +19,14 @@ from click.testing import CliRunner
 from seedbed.aws import rights
 from seedbed.cli.main import cli
 from seedbed.engines.dynamodb.sandbox.world import World
-from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from seedbed.engines.postgres.snapshots import clusters, door
+from seedbed.engines.postgres.snapshots import door
 from seedbed.engines.postgres.snapshots.rds import Rds
 from seedbed.errors import Busy, ExitCode, Refused, StepFailed
 from seedbed.model.snapshot import Swap
-from seedbed.project import snapshots, swaps
+from seedbed.project import swaps
 from tests.support.aws_proxy import Asked, Proxy, allows, on
-from tests.support.postgres.aurora import aurora
-from tests.support.postgres.snapshot_site import CLUSTER, COPY, Site
+from tests.support.postgres.snapshot_site import CLUSTER, COPY, Site, opened
 
 ASIDE = f"{CLUSTER}-before-r12"
 ENOUGH = 60  # changes that a swap may ask for
@@ -43,15 +41,10 @@ def site(
     new_database: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Site]:
-    monkeypatch.setattr(snapshots, "LONGEST_PAUSE", 0.02)
-    # What stands in for a cluster is on this machine.
-    monkeypatch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
-    monkeypatch.setattr(clusters, "cluster_id", lambda _: CLUSTER)
     # What stands in for a cluster is one database of a server that other tests use at the same time.
     here = "AND datname = pg_catalog.current_database() ORDER BY"
     monkeypatch.setattr(door, "_CONNECTED", door._CONNECTED.replace("ORDER BY", here))
-    with aurora(aws, postgres_server) as rds:
-        made = Site(tmp_path, ministack_account, aws, rds, postgres_server, new_database())
+    with opened(tmp_path, ministack_account, aws, postgres_server, new_database(), monkeypatch) as made:
         made.take()
         made.sql("INSERT INTO users VALUES (101, 'since'); UPDATE users SET nickname = 'lost' WHERE id = 1")
         made.snapshots.restore(made.database, 12)

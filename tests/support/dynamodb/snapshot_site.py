@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from seedbed.engines.dynamodb.sandbox.world import World
@@ -14,7 +17,7 @@ from seedbed.engines.dynamodb.wire.client import Client
 from seedbed.engines.dynamodb.wire.values import from_item, to_item
 from seedbed.execution.stopping import Stop
 from seedbed.model.names import table_name
-from seedbed.project import Project
+from seedbed.project import Project, snapshots
 from seedbed.project.snapshots import ReleaseSnapshots
 from tests.support.aws_proxy import Proxy
 from tests.support.dynamodb.backups import BackupGuard
@@ -119,3 +122,12 @@ class Site:
     def take(self, release: int = 12) -> Any:
         (result,) = self.snapshots.take([self.database], release)
         return result
+
+
+@contextmanager
+def opened(root: Path, world: World, aws: Proxy, patch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Yield a site whose snapshots are asked for without long pauses."""
+    patch.setattr(snapshots, "LONGEST_PAUSE", 0.05)
+    made = Site(root, world, aws)
+    with closing(made.client):
+        yield made

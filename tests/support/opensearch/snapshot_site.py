@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from seedbed.engines.opensearch.address import address
 from seedbed.engines.opensearch.options import Options
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.execution.stopping import Stop
+from seedbed.project import snapshots
 from tests.support.servers import Settings
 from tests.support.snapshot_site import SnapshotSite
 
@@ -86,3 +91,19 @@ class Site(SnapshotSite):
     def names(self) -> list[str]:
         found = self.client.call("GET", "/_all", params={"expand_wildcards": "all"})
         return sorted(each for each in found if not each.startswith("."))
+
+
+@contextmanager
+def opened(root: Path, settings: Settings, patch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Yield a site with a repository, whose snapshots are asked for without long pauses; what it leaves is deleted."""
+    if settings.get("prefix"):
+        pytest.skip("a part of a domain that others share has no snapshots of its own")
+    patch.setattr(snapshots, "LONGEST_PAUSE", 0.2)
+    made = Site(root, settings)
+    made.register()
+    with closing(made.client):
+        try:
+            yield made
+        finally:
+            made.client.ask("DELETE", f"/_snapshot/seedbed/seedbed-{made.platform}-staging-ai-r12")
+            made.forget()

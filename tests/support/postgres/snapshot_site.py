@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
+from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.sandbox import EmbeddedServer
+from seedbed.engines.postgres.snapshots import clusters
 from seedbed.execution.stopping import Stop
+from seedbed.project import snapshots
 from tests.support.aws_proxy import Proxy
-from tests.support.postgres.aurora import Aurora
+from tests.support.postgres.aurora import Aurora, aurora
 from tests.support.snapshot_site import SnapshotSite
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "how-to" / "restore-a-snapshot.md"
@@ -64,3 +70,15 @@ class Site(SnapshotSite):
 
     def conninfo(self, port: str = "") -> str:
         return f"host=127.0.0.1 port={port or self.port} user={self.server.user} dbname={self.name}"
+
+
+@contextmanager
+def opened(
+    root: Path, world: World, aws: Proxy, server: EmbeddedServer, database: str, patch: pytest.MonkeyPatch
+) -> Iterator[Site]:
+    """Yield a site on what stands in for a cluster on this machine, asked without long pauses."""
+    patch.setattr(snapshots, "LONGEST_PAUSE", 0.02)
+    patch.setattr(dispatch, "is_rds", lambda host: host == "127.0.0.1")
+    patch.setattr(clusters, "cluster_id", lambda _: CLUSTER)
+    with aurora(aws, server) as rds:
+        yield Site(root, world, aws, rds, server, database)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
 from seedbed.model.release import SNAPSHOT, Release, StepName
 from tests.support.edtech_release.files import API, PROD, STAGING
 from tests.support.edtech_release.holding import assert_same, held, released
-from tests.support.edtech_release.kills import killed_at_each_change
+from tests.support.edtech_release.kills import RECORD, Change, Kills
 from tests.support.edtech_release.site import REASON, Brought, Checkout, Site
 
 pytestmark = [pytest.mark.soak, pytest.mark.slow(300)]
+# What a release has AWS change: its record, what that refers to, stacks, and tasks.
+CHANGES = {
+    RECORD,
+    "s3 PutObject",
+    "cloudformation CreateChangeSet",
+    "cloudformation ExecuteChangeSet",
+    "ecs RunTask",
+}
 
 
 def test_a_release_goes_from_build_through_staging_and_production_to_its_close(
@@ -62,9 +68,8 @@ def assert_clean(site: Site) -> None:
     site.assert_none_was_refused()
 
 
-@pytest.mark.parametrize("when", ["asked", "answered"])
 def test_wherever_its_operator_is_killed_it_comes_to_the_same_end_and_a_second_one_is_refused(
-    platform: Checkout, brought: Brought, when: Literal["asked", "answered"]
+    platform: Checkout, brought: Brought
 ) -> None:
     platform.build()
     with brought(PROD) as site:
@@ -74,7 +79,7 @@ def test_wherever_its_operator_is_killed_it_comes_to_the_same_end_and_a_second_o
         site.apps.run(API["new"])
         tried = set[str]()
 
-        def second(change: str) -> None:
+        def second(change: Change) -> None:
             """Have another one call once in each step that is being taken."""
             state = next((each for each in site.release.steps if each.state == "running"), None)
             if state is not None and state.name not in tried:
@@ -82,18 +87,22 @@ def test_wherever_its_operator_is_killed_it_comes_to_the_same_end_and_a_second_o
                 refused = site.release_("next", who="eva", code=4)
                 assert "is being taken" in refused.err, change
 
-        def through(last: str) -> list[str]:
-            words = ("release", "next", "-e", site.name, "--through", last)
-            return killed_at_each_change(site, lambda: site.start(*words), when, second)
+        kills = Kills(site, second)
 
-        seen = through(StepName.VERIFY)
+        def through(last: str) -> None:
+            words = ("release", "next", "-e", site.name, "--through", last)
+            kills.until_it_ends(lambda: site.start(*words))
+
+        through(StepName.VERIFY)
         site.pass_(3600)
         site.approve(StepName.CONTRACT, reason=REASON)
-        seen += through(StepName.CLOSE)
+        through(StepName.CLOSE)
         assert site.release.state == "closed"
         assert tried >= {"expand", "code", "migrate", "verify", "contract"}, tried
-        assert len([each for each in seen if each.startswith("record: ")]) > 20, seen
-        assert len([each for each in seen if "RunTask" in each]) > 10, seen
+        assert len([each for each in kills.answered if each.operation == RECORD]) > 20, kills.answered
+        started = {each.since for each in kills.answered if each.operation == "ecs RunTask"}
+        assert len(started) > 10, started
+        assert {each.operation for each in kills.asked} >= CHANGES, kills.asked
         for each in site.release.steps:
             assert each.is_over
             assert len(set(each.commands)) == len(each.commands), each

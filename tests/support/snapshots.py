@@ -114,7 +114,8 @@ class SwappedSnapshots(KeptSnapshots):
     def connected(self) -> Sequence[str]:
         return ()
 
-    def close(self, *, disconnect: bool) -> None: ...
+    def close(self, *, back: bool, disconnect: bool) -> bool:
+        return False
 
     def open(self) -> None: ...
 

@@ -97,10 +97,11 @@ class Swaps(Protocol):
         """
         ...
 
-    def close(self, *, disconnect: bool) -> None:
-        """Let nobody write to what has the database's place any more; `disconnect`: cut off those who are connected.
+    def close(self, *, back: bool, disconnect: bool) -> bool:
+        """Let nobody write any more to what is to lose the database's place, and return whether that was open.
 
-        Raises Busy, with the place open as before, where somebody is connected and stays.
+        Nothing happens where something else has the place. `back`: the copy is what loses it; `disconnect`: cut off
+        those who are connected. Raises Busy, with the place as it was, where somebody is connected and stays.
         """
         ...
 
@@ -109,7 +110,10 @@ class Swaps(Protocol):
         ...
 
     def swap(self, owner: Owner) -> str:
-        """Ask for what is lacking until the copy has the place, and return what is waited for; "" once it has."""
+        """Ask for what is lacking until the copy has the place, and return what is waited for; "" once it has.
+
+        Raises Busy where somebody else leads the other way meanwhile, so that of two only one goes on; so does `back`.
+        """
         ...
 
     def back(self, owner: Owner) -> str:

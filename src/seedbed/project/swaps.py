@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from seedbed.engines.snapshots import Snapshots, SupportsSwap, Swaps
-from seedbed.errors import Hint, Refused, SeedbedError, call, exit_code
+from seedbed.errors import Busy, Hint, Refused, SeedbedError, call, exit_code
 from seedbed.execution.context import this_process
 from seedbed.execution.stopping import Stop
 from seedbed.model.platform import Database
@@ -57,13 +57,14 @@ class Swapping:
     def carry_out(self, planned: Swap, *, disconnect: bool) -> Swap:
         """Carry out what `look` returned, and return how it ended.
 
-        Raises Busy where others are connected, and `disconnect` is not said; what fails once something is
-        renamed has the exit code that says so. Raises Interrupted: the same call goes on.
+        Raises Busy where others are connected, and `disconnect` is not said, and where somebody else swaps as well, who
+        goes on; what else fails once something is renamed has the exit code that says so. Raises Interrupted: the same
+        call goes on.
         """
-        if planned.is_over:
+        if planned.is_over or self._is_there_by_now(planned):
             self._swaps.open()
-            return planned
-        began, changed = time.monotonic(), planned.goes_on
+            return replace(planned, is_over=True)
+        began, changed, closed = time.monotonic(), planned.goes_on, False
         step, owner = (self._swaps.back if planned.is_back else self._swaps.swap), this_process()
 
         def asked() -> str:
@@ -73,16 +74,28 @@ class Swapping:
             return said
 
         try:
-            if not planned.goes_on:
-                self._swaps.close(disconnect=disconnect)
+            closed = self._swaps.close(back=planned.is_back, disconnect=disconnect)
             self._snapshots.until(asked, lambda said: not said, lambda said: f"{planned.database}: {said}")
             self._swaps.open()
         except SeedbedError as error:
-            if not changed:
+            if closed and not changed:  # what somebody else closed, he may be about to rename
                 self._swaps.open()
-            error.exit_code = exit_code([error], changed=changed)
+            if not isinstance(error, Busy):  # what this one changed, the other one takes where it is to be
+                error.exit_code = exit_code([error], changed=changed)
             raise
         return replace(planned, seconds=time.monotonic() - began, is_over=True)
+
+    def _is_there_by_now(self, planned: Swap) -> bool:
+        """Return whether somebody else has done since what was planned. Raises Busy where he did something else."""
+        goal, start = ("beside", "swapped") if planned.is_back else ("swapped", "beside")
+        state = self._swaps.state()
+        if state not in (goal, "between" if planned.goes_on else start):
+            raise Busy(
+                f"somebody else exchanges {planned.database} with a copy as well",
+                because="they are not where they were when it was said what is lost",
+                try_="wait until that is over; then look at it again, with --dry-run",
+            )
+        return state == goal
 
     def _forward(self, known: Swap, state: str) -> Swap:
         if state == "between":
@@ -96,7 +109,7 @@ class Swapping:
             self._target.platform,
             self._service.address(copy),
         )
-        found = compared(self._targets, self._service, self._target, beside, self._stop)
+        found = compared(self._targets, self._service, self._target, beside, snapshot, self._stop)
         taken = datetime.fromtimestamp(snapshot.taken, UTC)
         lost = [
             f"all that was written since {moment(taken)}, {duration(max(0.0, time.time() - snapshot.taken))} ago",

@@ -153,6 +153,75 @@ def test_a_session_that_comes_between_look_and_rename_cannot_write(
         connection.execute("INSERT INTO users VALUES (104)")
 
 
+def test_of_two_who_lead_opposite_ways_at_once_one_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, renamed = Rds.asked_again, list[str]()
+
+    def asked_again(self: Rds, operation: str, **asked: Any) -> None:
+        if operation == "ModifyDBCluster":
+            renamed.append(asked["NewDBClusterIdentifier"])
+            if len(renamed) == 2:  # the cluster is aside, and the copy is about to get its name
+                swap(site, back=True)
+        real(self, operation, **asked)
+
+    def close(*args: Any, **options: Any) -> bool:
+        was_open = closing(*args, **options)
+        assert swap(site, back=True).is_over  # which lets in again whoever was kept out
+        return was_open
+
+    closing = door.close
+    monkeypatch.setattr(Rds, "asked_again", asked_again)
+    with monkeypatch.context() as once:
+        once.setattr(door, "close", close)
+        with pytest.raises(Busy, match="somebody else gives the place"):
+            swap(site)
+    assert renamed == []
+    with pytest.raises(Busy, match="somebody else gives the place") as caught:
+        swap(site)
+    assert (caught.value.exit_code, renamed) == (ExitCode.UNAVAILABLE, [ASIDE, CLUSTER, CLUSTER])
+    require_back(site)  # and whoever went back let all write again
+    site.sql("DELETE FROM users WHERE id = 400")
+
+    with swapping(site) as late, psycopg.connect(site.conninfo(), autocommit=True):
+        planned = late.look(back=False)
+        with swapping(site) as other:
+            other.carry_out(other.look(back=False), disconnect=True)
+        with psycopg.connect(site.conninfo(), autocommit=True) as writer:
+            assert late.carry_out(
+                planned, disconnect=True
+            ).is_over  # the other one did it, who is not cut off
+            writer.execute("SELECT 1")
+    require_swapped(site)
+
+
+def test_who_goes_on_closes_again_what_is_open_and_leaves_closed_what_another_closed(site: Site) -> None:
+    with swapping(site) as late:
+        planned = late.look(back=False)
+        # What a return leaves that was killed among its last renames, and whose database was let in again.
+        reader = f"{CLUSTER}-reader"
+        site.rds.instances[f"{reader}-before-r12"] = site.rds.instances.pop(reader) | {
+            "DBInstanceIdentifier": f"{reader}-before-r12"
+        }
+        with pytest.raises(Busy, match="somebody else exchanges user/postgres"):
+            late.carry_out(planned, disconnect=False)
+    asked = list(site.rds.asked)
+    with psycopg.connect(site.conninfo(), autocommit=True) as writer:
+        with pytest.raises(Busy, match="is in use"):
+            swap(site)
+        writer.execute("INSERT INTO users VALUES (102)")
+    assert site.rds.asked == asked
+
+    site.sql("DELETE FROM users WHERE id = 102")
+    with psycopg.connect(site.conninfo(), autocommit=True) as closed:
+        closed.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET seedbed.closed = r12', current_database()); END $$"
+        )
+        with pytest.raises(Busy, match="is in use"):
+            swap(site)
+    assert site.sql("SELECT current_setting('seedbed.closed', true)") == [("r12",)]
+
+
 def test_a_copy_that_is_not_the_database_s_takes_no_place(site: Site) -> None:
     port = str(site.rds.clusters[COPY]["port"])
     site.sql("UPDATE seedbed.migrations_history SET checksum = 'other'", port)

@@ -190,7 +190,7 @@ class Aurora:
             raise Refusal("DBClusterNotFoundFault")
         if self._cluster(name)["status"] != "available":
             raise Refusal("InvalidDBClusterStateFault")
-        if new in self.clusters:
+        if new in self.clusters or any(each.get("becomes") == new for each in self.clusters.values()):
             raise Refusal("DBClusterAlreadyExistsFault")
         assert asked.get("ApplyImmediately") == "true", "else it waits for the next maintenance window"
         if said := asked.get("DeletionProtection"):

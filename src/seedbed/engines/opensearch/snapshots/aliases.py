@@ -80,8 +80,9 @@ class AliasSwap:
     def connected(self) -> Sequence[str]:
         return ()  # a write goes to one index or to the other, and no search sees both
 
-    def close(self, *, disconnect: bool) -> None:
-        del disconnect
+    def close(self, *, back: bool, disconnect: bool) -> bool:
+        del back, disconnect
+        return False
 
     def open(self) -> None:
         """Nobody was kept out."""

@@ -69,15 +69,16 @@ def closed_by(address: Address) -> str:
         return _mark(ask).removesuffix(_KEPT)
 
 
-def close(address: Address, mark: str, *, disconnect: bool) -> None:
-    """Let new sessions read only, and keep `mark`. `disconnect`: end those that there are.
+def close(address: Address, mark: str, *, disconnect: bool) -> bool:
+    """Let new sessions read only, and keep `mark`; return whether it was open. `disconnect`: end those that there are.
 
-    Raises Busy where some are there and stay: then it is open as before.
+    Raises Busy where some are there and stay: then it is as before, and closed where somebody else had closed it.
     """
     with _asking(address) as ask:
         if not disconnect:
             _require_nobody(address, _staying(ask))  # nothing is closed where somebody works
-        if not _mark(ask):
+        was_open = not _mark(ask)
+        if was_open:
             kept = _KEPT if f"{_READS}=on" in _settings(ask) else ""
             ask(
                 _ALTER.format(f"SET {_MARK} = ''{mark}{kept}''")
@@ -86,9 +87,10 @@ def close(address: Address, mark: str, *, disconnect: bool) -> None:
         if disconnect:
             _cut_off(ask)
         there = _staying(ask)
-    if there:
+    if there and was_open:
         open_again(address)
-        _require_nobody(address, there)
+    _require_nobody(address, there)
+    return was_open
 
 
 def open_again(address: Address) -> None:

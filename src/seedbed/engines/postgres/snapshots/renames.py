@@ -15,7 +15,7 @@ from seedbed.engines.postgres.address import Address
 from seedbed.engines.postgres.snapshots import door
 from seedbed.engines.postgres.snapshots.rds import COPY, Rds, as_tags, tags_of
 from seedbed.engines.snapshots import SwapState
-from seedbed.errors import Refused, Unreachable
+from seedbed.errors import Busy, Refused, Unreachable
 from seedbed.model.history import Owner
 
 LONGEST = 63  # characters of the name of a cluster or an instance
@@ -38,6 +38,7 @@ class ClusterSwap:
         self._end = f"-before-{name}"
         self._marks = (name, f"{name}-back")  # of the database, and of the copy, while nobody writes to it
         self._misses = 0
+        self._way = 0  # how far it has been: what loses the place has it, nothing has, what is to have it has
 
     @property
     def lost(self) -> Sequence[str]:
@@ -71,10 +72,11 @@ class ClusterSwap:
     def connected(self) -> Sequence[str]:
         return door.connected(self._address)
 
-    def close(self, *, disconnect: bool) -> None:
+    def close(self, *, back: bool, disconnect: bool) -> bool:
         here = self._described(self._cluster)
-        mark = self._marks[1 if here is not None and self._is_copy(here) else 0]
-        door.close(self._address, mark, disconnect=disconnect)
+        if here is None or here["Status"] == "renaming" or self._is_copy(here) is not back:
+            return False
+        return door.close(self._address, self._marks[back], disconnect=disconnect)
 
     def open(self) -> None:
         if (here := self._described(self._cluster)) is not None and here["Status"] == "available":
@@ -88,6 +90,7 @@ class ClusterSwap:
     def swap(self, owner: Owner) -> str:
         del owner  # nobody writes any more
         here, aside = self._described(self._cluster), self._described(self._cluster + self._end)
+        self._require_onward(here, to_copy=True)
         if here is not None and not self._is_copy(here):
             return self._rename(here, self._cluster + self._end)
         if aside is None:
@@ -128,6 +131,7 @@ class ClusterSwap:
     def back(self, owner: Owner) -> str:
         del owner
         here, aside = self._described(self._cluster), self._described(self._cluster + self._end)
+        self._require_onward(here, to_copy=False)
         if here is not None and self._is_copy(here):
             if aside is None:
                 raise Refused(
@@ -165,6 +169,21 @@ class ClusterSwap:
                 return self._renamed(each, each.removesuffix(self._end), ask=True)
         members = [*_members(here), *(_members(beside) if beside else ())]
         return self._settling(members) or self._leading_to(self._marks[1])
+
+    def _require_onward(self, here: Told | None, *, to_copy: bool) -> None:
+        """Raise Busy where the place is further from what is to have it than it was, or open while it is to be lost.
+
+        Somebody else leads the other way, who goes on; or has led, and lets applications write there.
+        """
+        way = 1 if here is None else 2 if self._is_copy(here) is to_copy else 0
+        is_open = here is not None and way == 0 and here["Status"] == "available"
+        if way < self._way or (is_open and not door.closed_by(self._address)):
+            raise Busy(
+                f"somebody else gives the place of {self._cluster} to the other of the two",
+                because=f"{'the database' if to_copy else 'the copy'} has it, or is about to",
+                try_="wait until that is over; then look at it again, with --dry-run",
+            )
+        self._way = way
 
     def _leading_to(self, mark: str) -> str:
         """Return that the endpoint does not lead yet to what has its name now, but to what has `mark`, or nowhere."""

@@ -18,7 +18,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.platform import Database
 from seedbed.model.release import DRILL
 from seedbed.model.snapshot import Drill, Snapshot, known_id, snapshot_id
-from seedbed.project import snapshots
+from seedbed.project import drills, snapshots
 from seedbed.project.releasing.children import Ended
 from seedbed.project.releasing.drilling import told as drill_told
 from seedbed.project.releasing.snapshots import taken, told
@@ -204,6 +204,24 @@ def test_where_databases_are_reached_by_a_task_each_snapshot_is_taken_there_as_a
     ]
     assert (found.verdict, found.about) == ("bad", "user/postgres")
     assert "exit code 4" in found.text
+
+
+@pytest.mark.parametrize(
+    ("copy", "filled", "is_same", "said"),
+    [
+        ({"users": 2, "notes": 0}, None, True, "2 rows in 2 tables; rows only now: notes"),
+        ({"users": 2}, None, True, "notes has rows in the database, and none in the copy"),
+        ({"users": 2}, None, False, "2 rows in 1 table; rows only now: notes"),
+        ({"users": 2, "notes": 0}, ["users"], True, "2 rows in 2 tables; rows only now: notes"),
+        ({"users": 2}, ["users"], True, "2 rows in 1 table; rows only now: notes"),
+        ({"users": 2}, ["notes", "users"], False, "notes had rows in the snapshot, and none in the copy"),
+    ],
+)
+def test_a_copy_has_rows_where_its_snapshot_had_some_and_more_now_than_then_is_no_fault(
+    copy: dict[str, int], filled: list[str] | None, is_same: bool, said: str
+) -> None:
+    found = drills._rows({"users": 9, "notes": 1}, copy, filled=filled, is_same=is_same)
+    assert (found.text, found.is_good) == (said, "none in the copy" not in said)
 
 
 def test_what_a_drill_says_is_kept_as_evidence_and_what_has_none_is_unknown() -> None:

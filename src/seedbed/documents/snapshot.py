@@ -32,7 +32,12 @@ class SnapshotEntry(Part, frozen=True):
             "In a list: until when the manifest's `snapshot_keep` keeps it; null where that is for ever, or not known."
         ),
     ]
-    expired: Annotated[bool, says("That is over, and its release is not open: `--expired` deletes it.")]
+    expired: Annotated[
+        bool | None,
+        says(
+            "That is over, and its release is not open: `--expired` deletes it; null where that cannot be asked."
+        ),
+    ]
 
     @classmethod
     def of(cls, snapshot: Snapshot, kept: Kept | None = None) -> SnapshotEntry:
@@ -48,7 +53,7 @@ class SnapshotEntry(Part, frozen=True):
             snapshot.because,
             dict(snapshot.parts),
             datetime.fromtimestamp(until, UTC).isoformat(timespec="seconds") if until else None,
-            kept is not None and kept.is_over(snapshot),
+            kept.is_over(snapshot) if kept else False,
         )
 
 

@@ -24,6 +24,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     `id`: its name, the same in every part. `number`: which of its release's. `parts`: what it consists of, by what
     that was taken of: a backup of each table. `because`: why it is partial. `size` in bytes, 0 where it is not known.
+    `filled`: the tables that had rows then; None where whoever keeps it does not say.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     percent: int = 0
     because: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    filled: Collection[str] | None = None
 
     def evidence(self, at: float) -> Evidence:
         """Return what shows that it can be restored, or that it cannot: as it was described `at`."""
@@ -56,11 +58,14 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
 
 class Kept(Struct, frozen=True):
-    """For how long snapshots are kept, as of `at`; 0 `seconds`: for ever. `opened`: releases whose snapshots stay."""
+    """For how long snapshots are kept, as of `at`; 0 `seconds`: for ever.
+
+    `opened`: releases whose snapshots stay, None where that cannot be asked.
+    """
 
     seconds: float
     at: float
-    opened: Collection[int] = ()
+    opened: Collection[int] | None = ()
 
     @property
     def before(self) -> float:
@@ -71,8 +76,11 @@ class Kept(Struct, frozen=True):
         """Return until when it is kept; 0 where that is for ever, or its age is not known."""
         return snapshot.taken + self.seconds if self.seconds and snapshot.taken else 0.0
 
-    def is_over(self, snapshot: Snapshot) -> bool:
-        return snapshot.release not in self.opened and 0 < snapshot.taken < self.before
+    def is_over(self, snapshot: Snapshot) -> bool | None:
+        """Return whether it is kept no more; None where that is not known."""
+        if not 0 < snapshot.taken < self.before:
+            return False
+        return None if self.opened is None else snapshot.release not in self.opened
 
 
 class Copy(Struct, frozen=True, kw_only=True):

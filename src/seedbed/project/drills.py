@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -16,7 +16,7 @@ from seedbed.execution.stopping import Stop
 from seedbed.model.event import Event
 from seedbed.model.history import History
 from seedbed.model.platform import Database, Expectation
-from seedbed.model.snapshot import Check, Drill, drill_name
+from seedbed.model.snapshot import Check, Drill, Snapshot, drill_name
 from seedbed.model.target import Target
 from seedbed.model.verification import Verdict
 from seedbed.project.snapshots import ReleaseSnapshots
@@ -41,7 +41,7 @@ def drill(
             copy = Target(
                 target.database, target.environment, target.platform, service.address(restored.copy)
             )
-            found = compared(targets, service, target, copy, stop)
+            found = compared(targets, service, target, copy, restored.snapshot, stop)
         finally:
             ended = time.monotonic()
             if stop.code is None:  # else the next drill takes it away, and says so
@@ -65,7 +65,9 @@ class Compared(Struct, frozen=True):
     copy: Mapping[str, int] = field(default_factory=dict)
 
 
-def compared(targets: Targets, service: Snapshots, original: Target, copy: Target, stop: Stop) -> Compared:
+def compared(
+    targets: Targets, service: Snapshots, original: Target, copy: Target, snapshot: Snapshot, stop: Stop
+) -> Compared:
     """Return what was checked of `copy`, beside its database. Raises Interrupted, and why that does not answer."""
     context = RunContext(
         this_process(), wait=0, listener=_ignore, stop=stop, environment=original.environment.name
@@ -83,7 +85,8 @@ def compared(targets: Targets, service: Snapshots, original: Target, copy: Targe
         checks = [_identity(restored), _history(live.history, restored.history)]
         with stop.watching(live.session), stop.watching(restored.session):
             rows, here = service.counts(restored.session), service.counts(live.session)
-            checks.append(_rows(here, rows, is_same=_is_same(live.history, restored.history)))
+            is_same = _is_same(live.history, restored.history)
+            checks.append(_rows(here, rows, filled=snapshot.filled, is_same=is_same))
         asked = [each for each in targets.catalog.platform.expectations if _is_about(each, original.id)]
         checks += _expectations(asked, restored, context)
     return Compared(tuple(checks), here, rows)
@@ -113,17 +116,21 @@ def _history(live: History, copy: History) -> Check:
     return Check("history", bool(copy.revisions), f"{count(len(copy.revisions), 'migration')}{more}")
 
 
-def _rows(live: Mapping[str, int], copy: Mapping[str, int], *, is_same: bool) -> Check:
-    """Between the snapshot and now rows come and go; but what is there now and has no row at all was not restored.
+def _rows(
+    live: Mapping[str, int], copy: Mapping[str, int], *, filled: Collection[str] | None, is_same: bool
+) -> Check:
+    """Between the snapshot and now rows come and go: more now than then is no fault. What had rows then has some.
 
-    What the copy does not have at all may have been made since, unless both have the same history.
+    Where the snapshot does not say what had, a table has to be there, with rows or without: one that the copy does not
+    have may have been made since, unless both have the same history.
     """
-    empty = sorted(
-        name for name, number in live.items() if number and not copy.get(name) and (is_same or name in copy)
-    )
-    if empty:
-        return Check("rows", False, f"{listed(empty)} has rows in the database, and none in the copy")
-    return Check("rows", True, f"{count(sum(copy.values()), 'row')} in {count(len(copy), 'table')}")
+    only_now = sorted(name for name, number in live.items() if number and not copy.get(name))
+    if filled is None and (gone := [each for each in only_now if is_same and each not in copy]):
+        return Check("rows", False, f"{listed(gone)} has rows in the database, and none in the copy")
+    if lost := sorted(each for each in filled or () if not copy.get(each)):
+        return Check("rows", False, f"{listed(lost)} had rows in the snapshot, and none in the copy")
+    said = f"{count(sum(copy.values()), 'row')} in {count(len(copy), 'table')}"
+    return Check("rows", True, f"{said}; rows only now: {listed(only_now)}" if only_now else said)
 
 
 def _is_same(live: History, copy: History) -> bool:

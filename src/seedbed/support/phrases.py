@@ -24,8 +24,8 @@ def count(value: int, one: str, many: str = "") -> str:
 
 
 def size(value: int) -> str:
-    """Return `820 bytes`, `12.5 kB`, `1.2 GB`."""
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+    """Return `820 bytes`, `12.5 kB`, `1.2 TB`."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if value >= unit:
             return f"{value / unit:.1f} {name}"
     return count(value, "byte")

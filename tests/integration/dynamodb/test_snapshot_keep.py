@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from seedbed.cli.commands import snapshot as commands
+from seedbed.cli.commands import snapshot_keep as commands
 from seedbed.cli.main import cli
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.errors import ExitCode
@@ -43,7 +43,7 @@ def called(site: Site, *words: str) -> tuple[int, dict[str, Any]]:
     return ran.exit_code, json.loads(ran.stdout)
 
 
-def expired(site: Site) -> dict[int, bool]:
+def expired(site: Site) -> dict[int, bool | None]:
     code, listed = called(site, "list")
     assert code == 0, listed
     return {each["release"]: each["expired"] for each in listed["snapshots"]}
@@ -63,12 +63,12 @@ def test_what_is_kept_stays_and_what_is_not_goes_unless_its_release_is_open(
         assert store.create(release("staging", number))
     assert store.replace(replace(following(release("staging", CLOSED)), state="closed"))
 
-    monkeypatch.setattr(commands, "_now", lambda: min(taken.values()) + KEEP - 60)
+    monkeypatch.setattr(commands, "now", lambda: min(taken.values()) + KEEP - 60)
     assert expired(site) == {OPEN: False, CLOSED: False}
     code, gone = called(site, "delete", "--expired", "--yes")
     assert (code, gone["snapshots"]) == (0, [])
 
-    monkeypatch.setattr(commands, "_now", lambda: max(taken.values()) + KEEP + 60)
+    monkeypatch.setattr(commands, "now", lambda: max(taken.values()) + KEEP + 60)
     assert expired(site) == {OPEN: False, CLOSED: True}
     code, gone = called(site, "delete", "--expired", "--yes")
     assert (code, [(each["release"], each["state"]) for each in gone["snapshots"]]) == (0, [(CLOSED, "gone")])
@@ -76,6 +76,21 @@ def test_what_is_kept_stays_and_what_is_not_goes_unless_its_release_is_open(
 
     assert store.replace(replace(following(release("staging", OPEN)), state="abandoned"))
     assert expired(site) == {OPEN: True}
+    records = site.root / "releases" / "staging" / "records"
+    records.rename(records.with_name("away"))
+    records.write_text("")  # what keeps the releases cannot be read
+    assert expired(site) == {OPEN: None}
+    ran = CliRunner().invoke(
+        cli,
+        ["-C", str(site.root), "snapshot", "list", "-e", "staging"],
+        env=dict(site.environ),
+        prog_name="seedbed",
+    )
+    assert (ran.exit_code, "kept until unknown" in ran.stdout) == (0, True), ran.output
+    assert "until when snapshots of open releases are kept is unknown: the releases of staging" in ran.stderr
+    assert called(site, "delete", "--expired", "--yes")[0] == ExitCode.UNAVAILABLE
+    records.unlink()
+    records.with_name("away").rename(records)
     assert called(site, "delete", "--expired", "--yes")[0] == 0
     assert expired(site) == {}
 

@@ -140,6 +140,8 @@ def _drill(drill: DrillEntry) -> Lines:
 
 def _kept(snapshot: SnapshotEntry) -> tuple[str, Style] | None:
     """Return until when it is kept, where that is said."""
+    if snapshot.expired is None:
+        return "kept until unknown", Style.WARN
     if snapshot.expired:
         return f"expired {_at(snapshot.kept_until)}", Style.WARN
     return (f"kept until {_at(snapshot.kept_until)}", Style.DIM) if snapshot.kept_until else None

@@ -195,6 +195,11 @@ class BackupSnapshots:
             if missing
             else "",
             parts={table: str(parts[table]["BackupArn"]) for table in sorted(parts)},
+            filled=[
+                each.name
+                for each in self._database.declared().tables
+                if int(parts.get(self._database.physical(each.name), {}).get("BackupSizeBytes") or 0)
+            ],
         )
 
     def _is_newer(self, table: str, parts: Backups) -> bool:

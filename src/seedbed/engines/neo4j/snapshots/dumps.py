@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from seedbed.engines.neo4j.snapshots.apart import ServersApart
 
 _END = ".jsonl"
+_NOT_COUNTED = {HISTORY_LABEL, COPY_LABEL}
 _COUNTS = (
     f"""MATCH (n) WHERE NOT n:{HISTORY_LABEL}|{COPY_LABEL} UNWIND labels(n) AS name
 RETURN name, count(*) AS count""",
@@ -183,9 +184,9 @@ class DumpSnapshots:
         return "" if is_ours else f"{head.database} in {head.environment}"
 
     def _snapshot(self, release: int, number: int, file: Path) -> Snapshot:
-        because, status = "", file.stat()
+        because, filled, status = "", frozenset[str](), file.stat()
         try:
-            read(file.read_bytes())
+            filled = _filled(read(file.read_bytes()))
         except InvalidDump as invalid:
             because = str(invalid)
         return Snapshot(
@@ -199,4 +200,12 @@ class DumpSnapshots:
             percent=100,
             because=because,
             parts={self._target.id: str(file)},
+            filled=filled,
         )
+
+
+def _filled(dump: Dump) -> frozenset[str]:
+    """Return the names that `counts` would have in a graph of this dump."""
+    nodes = {each.number: each.labels for each in dump.nodes if not {*each.labels} & _NOT_COUNTED}
+    labels = {label for each in nodes.values() for label in each}
+    return frozenset({*labels, *(f"[:{each.kind}]" for each in dump.relationships if each.start in nodes)})

@@ -14,7 +14,7 @@ from seedbed.engines.opensearch.rules.sharing import declared_hazards
 from seedbed.engines.opensearch.wire import shapes
 from seedbed.engines.opensearch.wire.errors import LineLost, RequestFailed
 from seedbed.model.hazard import Hazard
-from seedbed.support.phrases import count
+from seedbed.support.phrases import count, size
 
 if TYPE_CHECKING:
     from seedbed.engines.opensearch.cluster import Cluster
@@ -59,8 +59,8 @@ def examine(cluster: Cluster, migrations: Sequence[Migration]) -> Mapping[str, t
         return found
     disk = _disk(cluster)
     for each in copied:
-        if size := _size(cluster, each.settings["index"]):
-            found[each.version] = (*found.get(each.version, ()), *_hazards(each, size, disk))
+        if held := _held(cluster, each.settings["index"]):
+            found[each.version] = (*found.get(each.version, ()), *_hazards(each, held, disk))
     return found
 
 
@@ -69,18 +69,18 @@ def _is_copied(hazards: Sequence[Hazard]) -> bool:
     return any(each.code == registry.FILLS_NEW_INDEX.code for each in hazards)
 
 
-def _hazards(migration: Migration, size: Size, disk: Disk | None) -> list[Hazard]:
+def _hazards(migration: Migration, held: Size, disk: Disk | None) -> list[Hazard]:
     name = migration.settings["index"]
-    words = f"{name} is copied: {count(size.documents, 'document')}, {_amount(size.bytes_)}"
+    words = f"{name} is copied: {count(held.documents, 'document')}, {size(held.bytes_)}"
     if disk is None:
         return [registry.COPIES.hazard(words)]
-    room = f"there is room for {_amount(disk.usable)}"
-    if disk.usable >= size.bytes_:
+    room = f"there is room for {size(disk.usable)}"
+    if disk.usable >= held.bytes_:
         return [registry.COPIES.hazard(words, because=f"{registry.COPIES.why}; {room}")]
     return [registry.NO_ROOM.hazard(words, because=f"{room} before the disks are {registry.FULL:.0%} full")]
 
 
-def _size(cluster: Cluster, name: str) -> Size | None:
+def _held(cluster: Cluster, name: str) -> Size | None:
     """Return how much the index behind `name` holds; None where there is none yet."""
     where = f"/{quote(name, safe='')}"
     try:
@@ -105,13 +105,3 @@ def _disk(cluster: Cluster) -> Disk | None:
     return Disk(
         sum(each["total_in_bytes"] for each in disks), sum(each["available_in_bytes"] for each in disks)
     )
-
-
-def _amount(count: int) -> str:
-    """Return bytes in words: "4.5 MB"."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+import seedbed
 from seedbed.execution.stopping import Stop
 from seedbed.files.scratch import scratch
 from seedbed.project.releasing import children
+from seedbed.project.rules import declared
 from tests.support.postgres.wire import wait_until
 
 PREFIX = "seedbed-of-a-test-"
+SRC = Path(seedbed.__file__).parent
 WORKS = f"""
 import subprocess, sys
 from seedbed.files.scratch import scratch
@@ -109,3 +113,15 @@ def test_a_command_of_a_release_holds_the_lock_on_the_bundle_too() -> None:
             argv = [sys.executable, "-c", asked, str(made.lock)]
             ended = children.run(argv, stop=Stop(), environ={}, keep=True, locks=locks)
             assert ended.code == code, locks
+
+
+def test_whatever_works_in_the_directory_for_temporary_files_leaves_nothing_there_when_it_is_killed() -> None:
+    made = re.compile(r"tempfile\.(?:mkdtemp|mkstemp|TemporaryDirectory|NamedTemporaryFile)\((?![^)]*\bdir=)")
+    found = {str(each.relative_to(SRC)) for each in SRC.rglob("*.py") if made.search(each.read_text())}
+    assert {each for each in found if not each.startswith("testing/")} == {"files/scratch.py"}
+
+
+def test_what_a_killed_look_at_rules_left_goes_with_the_next(room: Path) -> None:
+    (room / "seedbed.rules-left").mkdir()
+    declared(b'[platform]\nname = "shop"\n[environments.prod]\n', "prod")
+    assert list(room.iterdir()) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from seedbed.deployment import cdk
 from seedbed.deployment.child import StopSignal
 from seedbed.errors import SeedbedError, hint_text
+from seedbed.files.scratch import scratch
 
 NODE, CLI = "Node", "CDK CLI"
 
@@ -22,9 +22,9 @@ def diagnose(app: Path, environ: Mapping[str, str], stop: StopSignal) -> list[tu
     except SeedbedError as error:
         return [(NODE, _missing(error))]
     found = [(NODE, f"{_node_version(node) or 'does not run'} at {node}; {cdk.NODE} or later is required")]
-    with tempfile.TemporaryDirectory(prefix="seedbed-doctor-") as home:
+    with scratch("seedbed.doctor-") as home:
         try:
-            cli = cdk.find(app, environ, Path(home), stop, lambda _: None, fetch=False)
+            cli = cdk.find(app, environ, home.directory, stop, lambda _: None, fetch=False)
             return [*found, (CLI, f"{cdk.version(cli) or 'does not run'} at {cli.argv[-1]}; {needed}")]
         except SeedbedError as error:
             return [*found, (CLI, f"{_missing(error)}; {needed}")]

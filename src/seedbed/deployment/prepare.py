@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from seedbed.deployment.synthesis import APP, require_app, synthesise
 from seedbed.engines.base import Engine, Session
 from seedbed.engines.infrastructure import SupportsDeployment
 from seedbed.errors import Hint, Refused, UsageError, call
+from seedbed.files.scratch import scratch
 from seedbed.model.environment import Environment
 from seedbed.model.event import DeployProgressed, Listener
 from seedbed.model.target import Target
@@ -78,15 +78,16 @@ def prepare(
     app = scope.root / APP
     if scope.request.assembly is None:
         require_app(app)
-    with tempfile.TemporaryDirectory(prefix="seedbed-deploy-") as room:
+    with scratch("seedbed.deploy-") as made:
+        room = made.directory
         request = scope.request
         cli = cdk.Cli((), {}, stop)
         if request.assembly is None or request.follow:  # else it is only read
-            cli = cdk.find(app, environ, Path(room) / "home", stop, tell, fetch=request.fetch)
+            cli = cdk.find(app, environ, room / "home", stop, tell, fetch=request.fetch)
         assembly = (
             read(scope.request.assembly)
             if scope.request.assembly
-            else synthesise(cli, app, scope.told, cloud, Path(room) / "assembly")
+            else synthesise(cli, app, scope.told, cloud, room / "assembly")
         )
         context = DeploymentContext(
             scope.environment,
@@ -95,7 +96,7 @@ def prepare(
             cli,
             assembly,
             Stacks(cloud),
-            Path(room),
+            room,
             listener,
             stop,
             scope.request.wait,

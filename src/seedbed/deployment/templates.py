@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from seedbed.deployment.stack_owner import has_tags
 from seedbed.deployment.stacks import Stacks
 from seedbed.deployment.synthesis import APP, require_app, synthesise
 from seedbed.errors import UsageError
+from seedbed.files.scratch import scratch
 from seedbed.model.deployment import Template
 from seedbed.model.environment import Environment
 from seedbed.model.names import stack_tags
@@ -57,9 +57,10 @@ def planned(
         return _of(read(assembly), platform, environment)
     app = root / APP
     require_app(app)
-    with tempfile.TemporaryDirectory(prefix="seedbed-templates-") as room:
-        cli = cdk.find(app, environ, Path(room) / "home", stop, tell)
-        return _of(synthesise(cli, app, environment, cloud, Path(room) / "assembly"), platform, environment)
+    with scratch("seedbed.templates-") as room:
+        cli = cdk.find(app, environ, room.directory / "home", stop, tell)
+        into = room.directory / "assembly"
+        return _of(synthesise(cli, app, environment, cloud, into), platform, environment)
 
 
 def _of(assembly: Assembly, platform: str, environment: Environment) -> list[Template]:

@@ -34,7 +34,7 @@ def scratch(prefix: str) -> Iterator[Scratch]:
     try:
         yield made
     finally:
-        shutil.rmtree(made.directory)
+        shutil.rmtree(made.directory, ignore_errors=True)  # what is left goes with the next one
         os.close(made.lock)
 
 

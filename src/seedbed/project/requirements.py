@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from seedbed import __version__
 from seedbed.errors import Unavailable, UsageError
+from seedbed.files.scratch import scratch
 from seedbed.project.image import ImageRequest, checksum
 
 EXTRAS = "all"
@@ -38,8 +38,8 @@ def requirements(request: ImageRequest, root: Path) -> str:
             because="seedbed is installed from it",
             try_="pip wheel --no-deps -w wheels CHECKOUT, or leave --wheel out where an index has seedbed",
         )
-    with tempfile.TemporaryDirectory() as nowhere:
-        report = _report(request, root, nowhere)
+    with scratch("seedbed.requirements-") as nowhere:
+        report = _report(request, root, str(nowhere.directory))
     lines = sorted(_lines(report, request, root))
     return "\n".join(("# Installed into the image, each file by its hash.", *lines, ""))
 

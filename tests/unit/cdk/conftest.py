@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -81,10 +82,13 @@ def with_node() -> Iterator[None]:
         patch.setenv("JSII_NODE", node())
         for which in ("UNTESTED", "DEPRECATED", "END_OF_LIFE"):
             patch.setenv(f"JSII_SILENCE_WARNING_{which}_NODE_VERSION", "1")
-        with pytest.MonkeyPatch.context() as here:  # and nowhere else: see tests/conftest.py
-            here.setenv("CDK_VALIDATION", "true")
-            importlib.import_module("aws_cdk")  # starts Node, which keeps the environment that it finds
-        yield
+        # An app that is told no place for its assembly makes one there, and leaves it.
+        with tempfile.TemporaryDirectory(prefix="cdk-", ignore_cleanup_errors=True) as room:
+            with pytest.MonkeyPatch.context() as here:  # and nowhere else: see tests/conftest.py
+                here.setenv("CDK_VALIDATION", "true")
+                here.setenv("TMPDIR", room)
+                importlib.import_module("aws_cdk")  # starts Node, which keeps the environment that it finds
+            yield
 
 
 @pytest.fixture(scope="session")

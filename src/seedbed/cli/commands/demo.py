@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ import click
 from seedbed.cli import options
 from seedbed.cli.context import CommandContext, CommandKind, command_context
 from seedbed.errors import ExitCode, Irreversible, UsageError, ViolationsFound
+from seedbed.files.scratch import scratch
 from seedbed.support.extras import install_line
 from seedbed.support.phrases import count
 
@@ -113,10 +113,7 @@ def find_platform(context: CommandContext, cleaning: ExitStack, *, keep: bool) -
                 try_=f"seedbed -C {shlex.quote(os.path.relpath(copy))} demo --keep, or without --keep",
             )
     else:
-        copy = (
-            Path(cleaning.enter_context(tempfile.TemporaryDirectory(prefix="seedbed-platform-")))
-            / source.name
-        )
+        copy = cleaning.enter_context(scratch("seedbed.platform-")).directory / source.name
     shutil.copytree(
         source, copy, ignore=shutil.ignore_patterns(".seedbed", "__pycache__", "cdk.out", "node_modules")
     )
@@ -160,9 +157,9 @@ def _servers(project: Project, databases: Sequence[Database]) -> Iterator[Callab
 @contextmanager
 def _scratch(project: Project) -> Iterator[Path]:
     """Yield a directory for the sandbox, which is removed when its servers have ended: they write to the last."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-demo-", ignore_cleanup_errors=True) as scratch:
+    with scratch("seedbed.demo-") as room:
         try:
-            yield Path(scratch)
+            yield room.directory
         finally:
             project.sandbox.wait_until_stopped()
 

@@ -6,9 +6,8 @@ import importlib
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -23,6 +22,7 @@ from seedbed.cli.travel.recorder import Recorder, Renaming
 from seedbed.environments import aws
 from seedbed.errors import ExitCode, Refused, SeedbedError
 from seedbed.files.platform import platform_digest
+from seedbed.files.scratch import scratch
 from seedbed.manifest.load import find
 from seedbed.model.environment import Environment
 from seedbed.remote import place
@@ -60,13 +60,14 @@ def work(id_: str, directory: str | None) -> int:
         run = worker.claim()
     except SeedbedError as error:  # there is no record that could say it
         return int(CommandContext({}, command="", as_json=False).fail(error))
-    try:
-        room = tempfile.TemporaryDirectory(prefix="seedbed-run-")
-    except OSError as error:
-        control.decline(run, int(ExitCode.UNAVAILABLE), f"its task has no room for files: {error}")
-        return int(ExitCode.UNAVAILABLE)
-    with room as scratch, worker.at_work(_stop):
-        return _Work(control, worker, run, Path(scratch)).done(directory)
+    with ExitStack() as leaving:
+        try:
+            room = leaving.enter_context(scratch("seedbed.run-"))
+        except OSError as error:
+            control.decline(run, int(ExitCode.UNAVAILABLE), f"its task has no room for files: {error}")
+            return int(ExitCode.UNAVAILABLE)
+        with worker.at_work(_stop):
+            return _Work(control, worker, run, room.directory).done(directory)
 
 
 def _import_all(name: str) -> None:

@@ -116,7 +116,8 @@ def main() -> int:
     print("ready", flush=True)
     sys.stdin.readline()
     if verb == "create":
-        print(store.create(replace(found, commit=str(os.getpid()))), flush=True)
+        own = replace(found, commit=str(os.getpid()), bundle=f"{os.getpid():064d}")
+        print(store.create(own), flush=True)
     elif verb == "count":  # how many of some tries were made
         done = 0
         for _ in range(int(words[1])):

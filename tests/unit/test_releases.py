@@ -16,7 +16,7 @@ from seedbed.model.plan import Action, DatabasePlan, Plan
 from seedbed.model.release import SNAPSHOT, VERIFY, ReleaseState, StepName
 from seedbed.model.resource import Replacement, ResourceAction
 from seedbed.model.seed import PlannedSeed, SeedKind
-from seedbed.planning.opening import contracted, may_open, soak_of, steps_of, works
+from seedbed.planning.opening import contracted, may_open, soak_of, steps_of, to_carry_on, works
 from seedbed.planning.releases import (
     SILENCE,
     again,
@@ -297,7 +297,12 @@ def test_a_soak_is_never_shorter_than_the_manifest_says_where_it_is_protected() 
 
 
 def test_a_release_is_opened_where_no_other_is_open() -> None:
-    for others in ([], [a_release(11, state="closed")], [a_release(11, state="superseded")]):
+    passed = a_release(10, state="superseded")
+    for others in (
+        [],
+        [a_release(11, state="closed")],
+        [passed, a_release(11, state="closed", supersedes=10)],
+    ):
         found = may_open(through(E1, M1, C1), others, {})
         assert (found.gate.is_open, found.supersedes) == (True, 0)
 
@@ -327,6 +332,16 @@ def test_what_soaks_is_not_carried_on_by_anything_else(plans: Through, said: str
     found = may_open(plans, [SOAKING], {12: through(E1, M1, C1)})
     assert (found.gate.is_open, found.gate.kind, found.supersedes) == (False, "wait", 0)
     assert said in found.gate.because
+
+
+def test_what_ended_for_a_release_that_was_never_opened_is_carried_on_by_the_next_that_can() -> None:
+    ended = end(SOAKING, "superseded", ANA, NOW, "release 13 carries it on")  # whoever did that was killed
+    plans = {12: through(E1, M1, C1)}
+    assert to_carry_on([a_release(11, state="closed"), ended]) == ended
+    assert may_open(through(NEW, C1), [ended], plans).supersedes == 12
+    for other in (through(NEW), through(NEW, C1, (USER, "5", Phase.MIGRATE))):
+        found = may_open(other, [ended], plans)
+        assert (found.gate.is_open, found.supersedes) == (True, 0)
 
 
 def test_what_does_not_soak_yet_or_contracts_is_not_carried_on() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -368,14 +368,20 @@ ASKING = Environment(
 )
 
 
-def by_hand(name: StepName, gate: Phase, skipped: StepName | None = None, work: Phase = Phase.EXPAND) -> Any:
+def by_hand(
+    name: StepName,
+    gate: Phase,
+    skipped: StepName | None = None,
+    work: Phase = Phase.EXPAND,
+    after: Sequence[str] = (),
+) -> Any:
     """Return a record that says that a step is taken, all before it done, and a plan through `gate` as that of it."""
     release = a_release()
     steps = []
     for each in release.steps:
         state = "running" if each.name is name else "skipped" if each.name is skipped else "done"
         steps.append(replace(each, state=state, plan="e" * 64 if each.name is name else ""))
-    action = SimpleNamespace(phase=work, after=())
+    action = SimpleNamespace(version="1", phase=work, after=after)
     return replace(release, steps=tuple(steps)), plan(gate=gate, actions={"user/postgres": (action,)})
 
 
@@ -389,6 +395,15 @@ def by_hand(name: StepName, gate: Phase, skipped: StepName | None = None, work: 
         (
             by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND),
             "expand of release 1 of prod was not taken",
+        ),
+        # What it comes after is in no plan: it is applied, and nothing is waited for.
+        (
+            by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND, after=["other/postgres:1"]),
+            "expand of release 1 of prod was not taken",
+        ),
+        (
+            by_hand(StepName.CONTRACT, Phase.CONTRACT, StepName.MIGRATE, Phase.MIGRATE),
+            "migrate of release 1 of prod was not taken",
         ),
         (
             by_hand(StepName.CONTRACT, Phase.CONTRACT, StepName.CODE, Phase.CONTRACT),
@@ -407,8 +422,10 @@ def test_a_record_by_hand_lets_nothing_in_that_was_to_be_approved_as_something_e
 
 def test_a_step_with_nothing_to_do_needs_no_approval(store: DirectoryStore, targets: Targets) -> None:
     record, given = by_hand(StepName.MIGRATE, Phase.MIGRATE, StepName.EXPAND, Phase.MIGRATE)
-    behind, waiting = (SimpleNamespace(phase=Phase.EXPAND, after=after) for after in ((), ("other/1",)))
-    actions = {"user/postgres": (*given.actions["user/postgres"], behind), "other/postgres": (waiting,)}
+    behind, waiting = (
+        SimpleNamespace(version="2", phase=Phase.EXPAND, after=after) for after in ((), ("user/postgres:2",))
+    )
+    actions = {"other/postgres": (waiting,), "user/postgres": (*given.actions["user/postgres"], behind)}
     assert store.create(record)
     released.require_released(targets, ASKING, Request.of(replace(given, actions=actions)), "apply")
 

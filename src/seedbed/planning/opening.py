@@ -144,19 +144,33 @@ def may_open(new: Plans, others: Iterable[Release], plans_of: Mapping[int, Plans
     """Return whether a release with the plans `new` may be opened beside `others` of the environment.
 
     One at a time. While one soaks, another may carry it on if it adds expands alone, and has all that the first one
-    has left to do. `plans_of`: by number, the plans of those that are open.
+    has left to do. `plans_of`: by number, the plans of the one that `to_carry_on` names.
     """
-    open_ = _open(others)
-    if closed := in_the_way(open_):
+    others = list(others)
+    if closed := in_the_way(others):
         return Opening(closed)
-    if not open_:
-        return Opening(Gate(name="one at a time", is_open=True, because="no other release is open"))
-    soaking = open_[0]
-    left = works(plans_of[soaking.number])[StepName.CONTRACT]
+    alone = Opening(Gate(name="one at a time", is_open=True, because="no other release is open"))
+    former = to_carry_on(others)
+    if former is None:
+        return alone
+    left = works(plans_of[former.number])[StepName.CONTRACT]
     if reason := _adds_more(works(new), left):
-        return Opening(_closed(soaking, f"release {soaking.number} soaks, and {reason}"))
-    because = f"it adds expands alone, and carries on release {soaking.number}"
-    return Opening(Gate(name="one at a time", is_open=True, because=because), soaking.number)
+        is_over = former.state != "open"
+        return alone if is_over else Opening(_closed(former, f"release {former.number} soaks, and {reason}"))
+    because = f"it adds expands alone, and carries on release {former.number}"
+    return Opening(Gate(name="one at a time", is_open=True, because=because), former.number)
+
+
+def to_carry_on(others: Sequence[Release]) -> Release | None:
+    """Return the release that a new one carries on, if its plans are such; None for none.
+
+    It is the one that is open; or the newest of all where that ended for one that was never opened: whoever did that
+    was killed between the two.
+    """
+    if open_ := _open(others):
+        return open_[0]
+    newest = max(others, key=lambda each: each.number, default=None)
+    return newest if newest and newest.state == "superseded" else None
 
 
 def in_the_way(others: Iterable[Release]) -> Gate | None:

@@ -51,10 +51,30 @@ class ReviewedPlan(Struct, frozen=True):
     release: int = 0
     sha256: str = ""
 
-    def begins_with(self, phase: Phase) -> bool:
-        """Return whether what the plan does first in a database is of `phase`, and waits for no other database."""
-        first = [each[0] for each in self.actions.values() if each]
-        return any(each.phase is phase and not each.after for each in first)
+    def has_work_of(self, phase: Phase) -> bool:
+        """Return whether a plan through `phase` has something of this one to do that none through an earlier has."""
+        if phase is Phase.EXPAND and any(self.seeds.values()):
+            return True
+        return self._reached(phase.rank) != self._reached(phase.rank - 1)
+
+    def _reached(self, rank: int) -> set[str]:
+        """Return what of this plan one through the phase of `rank` carries out: in each database what comes first.
+
+        It stops at what is of a later phase, and at what waits for another database where that has stopped before it.
+        What a plan does not have is applied: to declare oneself `after=` that is to wait for nothing.
+        """
+        left = {database: list(reversed(actions)) for database, actions in self.actions.items()}
+        planned = {f"{database}:{each.version}" for database, actions in left.items() for each in actions}
+        reached = set[str]()
+        while True:
+            before = len(reached)
+            for database, actions in left.items():
+                while actions and actions[-1].phase.rank <= rank:
+                    if any(each in planned and each not in reached for each in actions[-1].after):
+                        break
+                    reached.add(f"{database}:{actions.pop().version}")
+            if len(reached) == before:
+                return reached
 
     def may_be_replaced(self, stack: str, resource: str) -> bool:
         """Return whether the plan shows that a resource of a stack is made anew, or may be."""

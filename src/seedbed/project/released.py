@@ -226,8 +226,8 @@ def _let_in_by(release: Release, step: Step, plan: ReviewedPlan) -> list[StepNam
     """Return the steps whose approvals let `plan` in: its own, and those before it.
 
     A plan through a phase has what is left of those before it, and that these were taken stands in the record alone.
-    Raises Refused where the record says that one of them had nothing to do, and the plan begins with something that it
-    would have done: behind what is of a later phase, or waits for another database, it could not.
+    Raises Refused where the record says that one of them had nothing to do, and the plan has something that it would
+    have done: behind what is of a later phase, in its own database or in one that it waits for, it could not.
     """
     from seedbed.model.release import PHASES, STEPS, StepName
     from seedbed.model.release_rules import GATED
@@ -235,7 +235,7 @@ def _let_in_by(release: Release, step: Step, plan: ReviewedPlan) -> list[StepNam
     before = [each for each in STEPS[: STEPS.index(step.name) + 1] if each in GATED]
     skipped = [each for each in before if release.step(each).state == "skipped"]
     for each in skipped:
-        if each is StepName.CODE or plan.begins_with(PHASES[each]):
+        if each is StepName.CODE or plan.has_work_of(PHASES[each]):
             raise Refused(
                 f"{each} of release {release.number} of {release.environment} was not taken",
                 because="its record says that there is nothing to do, and there is",

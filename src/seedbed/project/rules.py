@@ -1,13 +1,13 @@
-"""Which rules a release keeps to: those of its own manifest, and those that the release before it left in force."""
+"""Which rules a release keeps to: those of its own manifest, and those of the ones before that still hold."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from seedbed.engines import registry
 from seedbed.errors import SeedbedError
+from seedbed.files.scratch import scratch
 from seedbed.manifest.load import FILE, load
 from seedbed.model.environment import Environment
 from seedbed.model.release import Release
@@ -26,37 +26,44 @@ def rules_of(environment: Environment) -> ReleaseRules:
     return environment.releases or usual(environment.protected)
 
 
-def rules_before(store: ReleaseStore, number: int, own: Environment) -> InForce:
+def rules_before(store: ReleaseStore, number: int, own: Environment, supersedes: int) -> InForce:
     """Return the rules of release `number`, whose manifest has the environment as `own`.
 
-    Raises what the store raises, and Refused where what it keeps was changed.
+    `supersedes`: the release that it carries on, 0 for none. Raises what the store raises, and Refused where what it
+    keeps was changed.
     """
-    former = _closed(store, number)
-    if former is None:
-        return InForce(rules_of(own))
+    found = InForce(rules_of(own))
+    for former in (_closed(store, number), *_carried_on(store, number, supersedes)):
+        if former is not None:
+            found = _stricter(found, store, former, own)
+    return found
+
+
+def _stricter(found: InForce, store: ReleaseStore, former: Release, own: Environment) -> InForce:
+    """Return the rules `found` as strict as those of `former` as well, with what the own ones ask for less."""
     try:
         before = declared(store.get(former.manifest), own.name)
     except SeedbedError as error:
-        if not own.protected:
-            return InForce(rules_of(own))
-        return InForce(rules_of(own), (f"the rules of release {former.number} cannot be read: {error.what}",))
+        unread = f"the rules of release {former.number} cannot be read: {error.what}"
+        return InForce(found.rules, (*found.looser, unread)) if own.protected else found
     if not own.protected and not before.protected:
-        return InForce(rules_of(own))
-    found = in_force(rules_of(own), rules_of(before))
-    if own.protected:
         return found
-    return InForce(found.rules, ("it is protected no more", *found.looser))
+    looser = in_force(rules_of(own), rules_of(before)).looser
+    if not own.protected:
+        looser = ("it is protected no more", *looser)
+    rules = in_force(found.rules, rules_of(before)).rules
+    return InForce(rules, tuple(dict.fromkeys((*found.looser, *looser))))
 
 
 def rules_for(store: ReleaseStore, release: Release, own: Environment) -> InForce:
     """Return the rules of a release, with who has to let it in. Raises as `rules_before` does."""
-    return with_consent(rules_before(store, release.number, own), release)
+    return with_consent(rules_before(store, release.number, own, release.supersedes), release)
 
 
 def declared(manifest: bytes, environment: str) -> Environment:
     """Return an environment as a manifest declares it. Raises ManifestError, UsageError."""
-    with tempfile.TemporaryDirectory(prefix="seedbed-rules-") as room:
-        path = Path(room, FILE)
+    with scratch("seedbed.rules-") as room:
+        path = room.directory / FILE
         path.write_bytes(manifest)
         platform = load(path, engine_options=_options, engine_names=registry.names())
     return Catalog(platform).environment(environment)
@@ -64,6 +71,15 @@ def declared(manifest: bytes, environment: str) -> Environment:
 
 def _options(engine: str) -> type[Any]:
     return registry.load(engine).options
+
+
+def _carried_on(store: ReleaseStore, number: int, supersedes: int) -> Iterator[Release]:
+    """Yield the releases that `number` carries on, one after the other, which kept their manifests."""
+    while 0 < supersedes < number:
+        found, number = store.load(supersedes), supersedes
+        if found is not None and found.manifest:
+            yield found
+        supersedes = found.supersedes if found else 0
 
 
 def _closed(store: ReleaseStore, number: int) -> Release | None:

@@ -25,7 +25,7 @@ from seedbed.releases.records import (
     require_same,
 )
 
-_OPENING = "opening"  # in the place of a step: that who left it opened the release
+_OPENING = "opening/"  # in the place of a step, before the digest of the release that whoever left it opened
 _TRIES = 3  # of a write whose answer is lost
 
 
@@ -57,7 +57,7 @@ class DatabaseStore:
         if self.load(release.number) is not None:
             return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
-        self._records.leave(release.number, _OPENING, encoded(opening(release, who)))
+        self._records.leave(release.number, f"{_OPENING}{release.digest}", encoded(opening(release, who)))
         return self._write(release)
 
     def replace(self, release: Release) -> bool:
@@ -86,9 +86,9 @@ class DatabaseStore:
 
     def openings(self, number: int) -> Sequence[Opening]:
         found = [
-            opening_of(each.data, number, each.user, each.at)
+            opening_of(each.data, number, each.step.removeprefix(_OPENING), each.user, each.at)
             for each in self._records.left(number)
-            if each.step == _OPENING and len(each.data) <= LARGEST_APPROVAL
+            if each.step.startswith(_OPENING) and len(each.data) <= LARGEST_APPROVAL
         ]
         return [each for each in found if each]
 

@@ -65,7 +65,9 @@ class DirectoryStore:
         if self.load(release.number) is not None:
             return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
-        self._leave(encoded(opening(release, who)), self._openings(release.number) / who.user_id)
+        self._leave(
+            encoded(opening(release, who)), self._openings(release.number) / release.digest / who.user_id
+        )
         path = self._record(release.number)
         with self._reaching(), self._draft(encoded(release), path) as draft:
             try:
@@ -120,9 +122,12 @@ class DirectoryStore:
 
     def openings(self, number: int) -> Sequence[Opening]:
         with self._reaching():
-            paths = self._listed(self._openings(number))
+            homes = [each for each in self._listed(self._openings(number)) if each.is_dir()]
             found = [
-                opening_of(left.data, number, path.name, left.at) for path in paths if (left := _left(path))
+                opening_of(left.data, number, home.name, path.name, left.at)
+                for home in homes
+                for path in self._listed(home)
+                if (left := _left(path))
             ]
         return [each for each in found if each]
 

@@ -80,13 +80,16 @@ def opening(release: Release, who: Identity) -> Opening:
     return Opening(number=release.number, digest=release.digest, by=who, at=release.opened)
 
 
-def opening_of(data: bytes, number: int, user_id: str, at: datetime | float) -> Opening | None:
-    """Return the opening that somebody left, None for what is none. Who and when is told by the store."""
+def opening_of(data: bytes, number: int, digest: str, user_id: str, at: datetime | float) -> Opening | None:
+    """Return the opening that somebody left, None for what is none, or is of another release than its name.
+
+    Who and when is told by the store.
+    """
     try:
         found = msgspec.json.decode(data, type=ready(Opening))
     except UNREADABLE:
         return None
-    if found.number != number:
+    if (found.number, found.digest) != (number, digest):
         return None
     seconds = at.timestamp() if isinstance(at, datetime) else at
     return replace(found, by=Identity(user_id, "", found.by.note), at=seconds)

@@ -53,7 +53,10 @@ class ReleaseStore(Protocol):
         ...
 
     def openings(self, number: int) -> Sequence[Opening]:
-        """Return who opened a release of that number: `by` and `at` as the store's authority says."""
+        """Return who opened a release of that number: `by` and `at` as the store's authority says.
+
+        Whoever was too late with another release is among them: `digest` says which one it was.
+        """
         ...
 
     def approve(self, approval: Approval) -> None:

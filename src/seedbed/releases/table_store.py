@@ -2,7 +2,8 @@
 
 A record is the item `release#ENVIRONMENT`, part `0012`. What is large, and what is never changed, is an object that has
 its SHA-256 as its name. An approval is an object, too: its key ends with the id of whoever wrote it, and policies let
-nobody write under another one's.
+nobody write under another one's. So is what the opener left, with the digest before his id: of two bundles that one
+user opens at once, neither is taken for the other.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class TableStore:
         if self.load(release.number) is not None:
             return False  # what its opener left, who may be the same user, stays
         who = self.caller(release.opened_by.note)
-        key = f"{self._openings(release.number)}{who.user_id}"
+        key = f"{self._openings(release.number)}{release.digest}/{who.user_id}"
         self.bucket.put(key, encoded(opening(release, who)), content_type=_JSON)
         return self._write(release, "attribute_not_exists(#id)")
 
@@ -112,12 +113,12 @@ class TableStore:
         prefix = self._openings(number)
         found = []
         for each in self.bucket.below(prefix):
-            user_id = each.key.removeprefix(prefix)
+            digest, _, user_id = each.key.removeprefix(prefix).partition("/")
             if not user_id or "/" in user_id or each.size > LARGEST_APPROVAL:
                 continue
             if (read := self.bucket.read(each.key)) is None:
                 continue
-            if made := opening_of(read.data, number, user_id, read.written):
+            if made := opening_of(read.data, number, digest, user_id, read.written):
                 found.append(made)
         return found
 

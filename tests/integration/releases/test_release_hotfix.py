@@ -194,6 +194,7 @@ def test_an_opening_that_is_killed_anywhere_is_opened_by_the_next(site: Soaking,
     again = site.open()
     assert again.code == 0, again.everything
     assert (site.store.numbers(), former(), site.release.state) == ([1, 2], "superseded", "open")
+    assert site.release.supersedes == 1
     assert site.next("--through", "expand").code == 0
     assert site.columns == ["display", "id", "more", "name"]
 

@@ -30,7 +30,7 @@ from seedbed.model.release import Evidence, Step, StepName
 from seedbed.model.secret import Secret
 from seedbed.releases.database_store import DatabaseStore
 from seedbed.releases.directory_store import DirectoryStore
-from seedbed.releases.records import encoded
+from seedbed.releases.records import encoded, opening
 from seedbed.releases.store import ReleaseStore
 from seedbed.releases.table_store import TableStore
 from tests.integration.remote.conftest import BUCKET, TABLE
@@ -138,6 +138,7 @@ def test_of_many_processes_that_want_one_number_one_gets_it(store: ReleaseStore,
     now = store.load(1)
     assert now is not None
     assert said[int(now.commit)] == "True"
+    assert now.digest in {each.digest for each in store.openings(1)}
 
 
 def test_of_many_processes_that_write_at_once_none_writes_over_another(
@@ -226,6 +227,19 @@ def test_who_opens_a_release_leaves_that_under_his_own_name(store: ReleaseStore,
     assert abs(left.at - store.now()) < 60
     assert store.openings(2) == []
     assert store.approvals(1) == []
+
+
+def test_of_two_bundles_that_one_user_opens_at_once_one_is_opened_and_stays_so(
+    store: ReleaseStore, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other = release(environment), release(environment, bundle="a" * 64)
+    with monkeypatch.context() as at_once:
+        at_once.setattr(store, "load", lambda number: None)  # each looked before the other one wrote
+        assert store.create(first)
+        assert not store.create(other)
+    assert store.load(1) == first
+    left = {each.digest: each.by.user_id for each in store.openings(1)}
+    assert left[first.digest] == store.caller().user_id
 
 
 def test_what_is_no_record_of_a_release_is_refused(store: ReleaseStore, environment: str) -> None:
@@ -320,7 +334,8 @@ def test_who_releases_writes_records_and_bytes_and_who_approves_approves_in_his_
             with pytest.raises(Denied):
                 store.put(b"another plan")
         assert [each.by.user_id for each in store.openings(1)] == ["AROARELEASE:release"]
-        for key in (f"0001/AROA{kind.upper()}:{kind}", "0001/AROAOTHER:ben", "0001/AROAOTHER:ben/x"):
+        own = f"{found.digest}/AROA{kind.upper()}:{kind}"
+        for key in (f"0001/{own}", f"0001/{found.digest}/AROAOTHER:ben", "0001/AROAOTHER:ben/x"):
             if kind != "release" or not key.endswith(":release"):
                 with pytest.raises(Denied):
                     store.bucket.put(f"openings/{environment}/{key}", b"{}")
@@ -337,6 +352,16 @@ def test_nobody_writes_an_approval_in_the_name_of_somebody_else(
     with pytest.raises(Denied):
         store.bucket.put(f"approvals/{environment}/0001/contract/{user}", encoded(approval()))
     assert as_("read", cloud, environment).approvals(1) == []
+
+
+def test_an_opening_is_of_whom_and_of_what_its_name_says(
+    judge: Policies, cloud: Cloud, environment: str
+) -> None:
+    store, made = as_("release", cloud, environment), release(environment)
+    me, left = store.caller().user_id, encoded(opening(made, store.caller()))
+    for path in (f"{made.digest}/AROAOTHER:ben/{me}", f"AROAOTHER:ben/{me}", me):
+        store.bucket.put(f"openings/{environment}/0001/{path}", left)  # the policy lets it be
+    assert store.openings(1) == []
 
 
 def test_one_approver_is_not_two_by_a_longer_path(judge: Policies, cloud: Cloud, environment: str) -> None:

@@ -14,7 +14,7 @@ from seedbed.errors import GateClosed, Refused, Unavailable
 from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Gate, Release
-from seedbed.planning.opening import contracted, in_the_way, may_open, soak_of, steps_of
+from seedbed.planning.opening import contracted, in_the_way, may_open, soak_of, steps_of, to_carry_on
 from seedbed.planning.release_gates import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
@@ -85,22 +85,24 @@ def open_release(
     with unpacked(bundle, environment.name, environ, project.redactor) as found:
         _require_fits(bundle, project.platform.name, environment, found.environment)
         for _ in range(_ATTEMPTS):
-            others = _open(store)
-            if same := next((each for each in others if each.bundle == bundle.sha256), None):
+            others = _newest(store)
+            open_ = [each for each in others if each.state == "open"]
+            if same := next((each for each in open_ if each.bundle == bundle.sha256), None):
                 found.place(store, same)
                 return Opened(same, False, _plans(found), rules_for(store, same, found.environment))
             _tell_of_image(operator, found.environment)
             _require_open(in_the_way(others), environment)  # before plans are made, which takes its time
             number = max(store.numbers(), default=0) + 1
             plans = _planned(found, operator, number)
-            opening = may_open(plans, others, {each.number: _plans_of(store, each) for each in others})
+            former = to_carry_on(others)
+            opening = may_open(plans, others, {former.number: _plans_of(store, former)} if former else {})
             _require_open(opening.gate, environment)
             release = _release(found, bundle, operator, number, plans, soak, opening.supersedes, dry_run)
             if dry_run:
                 return Opened(release, True, plans, rules_for(store, release, found.environment))
             store.put(bundle.data)
-            soaking = next((each for each in others if each.number == opening.supersedes), None)
-            if (soaking is None or _superseded(operator, soaking, number)) and store.create(release):
+            carried_on = former if opening.supersedes else None
+            if (not carried_on or _superseded(operator, carried_on, number)) and store.create(release):
                 return Opened(release, True, plans, rules_for(store, release, found.environment))
     raise Unavailable(f"others open releases of {environment.name} all the time")
 
@@ -123,10 +125,6 @@ def _tell_of_image(operator: Operator, environment: Environment) -> None:
             "whether the task's image has these files is told by the first command that it carries out:"
             " one with others is refused"
         )
-
-
-def _open(store: ReleaseStore) -> Sequence[Release]:
-    return [each for each in _newest(store) if each.state == "open"]
 
 
 def _newest(store: ReleaseStore) -> Sequence[Release]:
@@ -201,7 +199,7 @@ def _release(
     dry_run: bool,
 ) -> Release:
     platform = found.project.platform
-    rules = rules_before(operator.store, number, found.environment).rules
+    rules = rules_before(operator.store, number, found.environment, supersedes).rules
     data = {phase: found.plan_file(name).read_bytes() for name, phase in PHASES.items()}
     keep = digest_of if dry_run else operator.store.put
     loads = not found.environment.protected and looking.has_reference_data(found.project)
@@ -234,7 +232,10 @@ def _require_open(gate: Gate | None, environment: Environment) -> None:
 def _superseded(operator: Operator, soaking: Release, number: int) -> bool:
     """End the release that is carried on; return whether it is still as it was when that was decided.
 
-    First of all: from then on it takes no step. Killed behind this, no release is open, and this one can be.
+    First of all: from then on it takes no step. Killed behind this, no release is open, and the next one that can be
+    carries it on.
     """
+    if soaking.state == "superseded":
+        return True
     because = f"release {number} carries it on"
     return operator.store.replace(end(soaking, "superseded", operator.who, operator.store.now(), because))

@@ -91,7 +91,7 @@ class Swapping:
         state = self._swaps.state()
         if state not in (goal, "between" if planned.goes_on else start):
             raise Busy(
-                f"somebody else exchanges {planned.database} with a copy as well",
+                f"another command exchanges {planned.database} with a copy as well",
                 because="they are not where they were when it was said what is lost",
                 try_="wait until that is over; then look at it again, with --dry-run",
             )

@@ -174,10 +174,10 @@ def test_of_two_who_lead_opposite_ways_at_once_one_goes_on(
     monkeypatch.setattr(Rds, "asked_again", asked_again)
     with monkeypatch.context() as once:
         once.setattr(door, "close", close)
-        with pytest.raises(Busy, match="somebody else gives the place"):
+        with pytest.raises(Busy, match="another command gives the place"):
             swap(site)
     assert renamed == []
-    with pytest.raises(Busy, match="somebody else gives the place") as caught:
+    with pytest.raises(Busy, match="another command gives the place") as caught:
         swap(site)
     assert (caught.value.exit_code, renamed) == (ExitCode.UNAVAILABLE, [ASIDE, CLUSTER, CLUSTER])
     require_back(site)  # and whoever went back let all write again
@@ -203,7 +203,7 @@ def test_who_goes_on_closes_again_what_is_open_and_leaves_closed_what_another_cl
         site.rds.instances[f"{reader}-before-r12"] = site.rds.instances.pop(reader) | {
             "DBInstanceIdentifier": f"{reader}-before-r12"
         }
-        with pytest.raises(Busy, match="somebody else exchanges user/postgres"):
+        with pytest.raises(Busy, match="another command exchanges user/postgres"):
             late.carry_out(planned, disconnect=False)
     asked = list(site.rds.asked)
     with psycopg.connect(site.conninfo(), autocommit=True) as writer:

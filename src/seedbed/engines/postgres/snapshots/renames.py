@@ -179,7 +179,7 @@ class ClusterSwap:
         is_open = here is not None and way == 0 and here["Status"] == "available"
         if way < self._way or (is_open and not door.closed_by(self._address)):
             raise Busy(
-                f"somebody else gives the place of {self._cluster} to the other of the two",
+                f"another command gives the place of {self._cluster} to the other of the two",
                 because=f"{'the database' if to_copy else 'the copy'} has it, or is about to",
                 try_="wait until that is over; then look at it again, with --dry-run",
             )

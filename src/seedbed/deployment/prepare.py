@@ -79,8 +79,7 @@ def prepare(
     if scope.request.assembly is None:
         require_app(app)
     with scratch("seedbed.deploy-") as made:
-        room = made.directory
-        request = scope.request
+        room, request = made.directory, scope.request
         cli = cdk.Cli((), {}, stop)
         if request.assembly is None or request.follow:  # else it is only read
             cli = cdk.find(app, environ, room / "home", stop, tell, fetch=request.fetch)

@@ -57,9 +57,9 @@ class Swapping:
     def carry_out(self, planned: Swap, *, disconnect: bool) -> Swap:
         """Carry out what `look` returned, and return how it ended.
 
-        Raises Busy where others are connected, and `disconnect` is not said, and where somebody else swaps as well, who
-        goes on; what else fails once something is renamed has the exit code that says so. Raises Interrupted: the same
-        call goes on.
+        Raises Busy where others are connected, and `disconnect` is not said, and where another command swaps as well,
+        which goes on; what else fails once something is renamed has the exit code that says so. Raises Interrupted:
+        the same call goes on.
         """
         if planned.is_over or self._is_there_by_now(planned):
             self._swaps.open()

@@ -51,7 +51,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
                 sized = f", {size(self.size)}" if self.size else ""
                 return f"is available, taken {moment(datetime.fromtimestamp(self.taken, UTC))}{sized}"
             case "making":
-                return f"is still being made, {self.percent} %"
+                return "is still being made" + (f", {self.percent} %" if self.percent else "")
             case "partial":
                 return f"is partial: {self.because}"
         return "is gone" if self.taken else "does not exist"

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from seedbed.documents.document import text
+from seedbed.documents.snapshot import SnapshotsDocument
 from seedbed.model.release import SNAPSHOT, StepName
+from seedbed.model.snapshot import Snapshot, SnapshotState
 from seedbed.planning import release_gates
 from seedbed.project import snapshots
 from seedbed.project.releasing.snapshots import listed
@@ -195,24 +198,20 @@ def test_an_index_comes_back(index: Released, monkeypatch: pytest.MonkeyPatch) -
     comes_back(index, copied)
 
 
-@pytest.mark.parametrize(
-    ("entry", "verdict", "said"),
-    [
-        ({"state": "available", "because": ""}, "good", "is available"),
-        ({"state": "making", "because": ""}, "bad", "is making"),
-        ({"state": "partial", "because": "a node left"}, "bad", "a node left"),
-        (None, "bad", "there is no snapshot"),
-    ],
-)
-def test_what_a_task_lists_is_judged_as_what_is_listed_here(
-    entry: Mapping[str, str] | None, verdict: str, said: str
-) -> None:
-    more = {
-        "id": "seedbed-shop-prod-user-r1",
-        "database": "user/postgres",
-        "taken": "2026-06-01T10:00:00+00:00",
-    }
-    document = {"snapshots": [{**more, **entry}] if entry else [], "errors": []}
-    found = listed(json.dumps(document).encode(), "user/postgres")
-    assert (found.verdict, found.about, said in found.text) == (verdict, "user/postgres", True)
-    assert listed(b"", "user/postgres", 5).verdict == "bad"
+@pytest.mark.parametrize("state", ["available", "making", "partial"])
+def test_what_a_task_lists_is_told_as_what_is_listed_here(state: SnapshotState) -> None:
+    because = "a node left" if state == "partial" else ""
+    kept = Snapshot(
+        id="seedbed-shop-prod-user-r1", database="user/postgres", release=1, state=state, taken=1780308000.0,
+        size=12_900_000_000, because=because,
+    )  # fmt: skip
+    document = text(SnapshotsDocument.of("prod", [kept], (), "snapshot list")).encode()
+    assert listed(document, "user/postgres") == kept.evidence(0.0)
+
+
+def test_of_what_a_task_does_not_list_there_is_no_snapshot() -> None:
+    document = text(SnapshotsDocument.of("prod", (), (), "snapshot list")).encode()
+    found = listed(document, "user/postgres")
+    assert (found.verdict, found.text) == ("bad", "user/postgres: there is no snapshot of this release")
+    unknown = listed(b"", "user/postgres", 5)
+    assert (unknown.verdict, unknown.text) == ("bad", "user/postgres: snapshot list ended with exit code 5")

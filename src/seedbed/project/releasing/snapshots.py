@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from seedbed.model.release import SNAPSHOT, Evidence, Release, StepName
+from seedbed.model.snapshot import Snapshot
 from seedbed.planning.release_gates import latest
 
 if TYPE_CHECKING:
@@ -129,18 +130,26 @@ def _looked_by_task(
 
 def listed(document: bytes, database: str, code: int = 0) -> Evidence:
     """Return what a document of `snapshot list` says of the newest snapshot of a database."""
-    said = f"{database}: snapshot list ended with exit code {code}"
     try:
         read = json.loads(document)
         found = next((each for each in read["snapshots"] if each["database"] == database), None)
+        if found is not None:
+            return _described(found).evidence(0.0)
         errors = [each["error"] for each in read["errors"] if each["target"] in {"", database}]
-        if found is None:
-            said = f"{database}: {'; '.join(errors) or 'there is no snapshot of this release'}"
-            return Evidence(SNAPSHOT, "bad", said, 0.0, about=database)
-        since = datetime.fromisoformat(found["taken"]).timestamp() if found["taken"] else 0.0
-        because = f": {found['because']}" if found["because"] else ""
-        said = f"{database}: {found['id']} is {found['state']}{because}"
-        verdict = "good" if found["state"] == "available" else "bad"
-        return Evidence(SNAPSHOT, cast(Any, verdict), said, 0.0, about=database, since=since)
+        said = "; ".join(errors) or "there is no snapshot of this release"
     except (ValueError, KeyError, TypeError):
-        return Evidence(SNAPSHOT, "bad", said, 0.0, about=database)
+        said = f"snapshot list ended with exit code {code}"
+    return Evidence(SNAPSHOT, "bad", f"{database}: {said}", 0.0, about=database)
+
+
+def _described(entry: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that an entry of a list is of."""
+    return Snapshot(
+        id=entry["id"],
+        database=entry["database"],
+        release=entry["release"],
+        state=entry["state"],
+        taken=datetime.fromisoformat(entry["taken"]).timestamp() if entry["taken"] else 0.0,
+        size=entry["size"] or 0,
+        because=entry["because"],
+    )

@@ -315,10 +315,8 @@ def former(
         site = Site(name, checkout, shop, tasks, inner, aws, server, graph, search, apps, judge)
         Stage(world, world.account).make(checkout.assembly("former", name))
         stack.enter_context(_repository(search))
-        first = (
-            ("apply --through migrate --unreviewed", "verify") if name == PROD else ()
-        )  # contracts wait there
-        for words in (*first, "apply --unreviewed", "seed --unreviewed", "verify"):
+        first = ("apply --through migrate --unreviewed", "verify")  # contracts wait there
+        for words in (*(first if name == PROD else ()), "apply --unreviewed", "seed --unreviewed"):
             site.run(*words.split(), "-e", name, who="", root=checkout.former)
         _judge(site)
         yield site

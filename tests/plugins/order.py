@@ -3,9 +3,10 @@
 pytest-xdist (worksteal) deals the tests out in even shares, one after the other, and lets whoever is through with his
 own take the last half of what another one still has. So each worker begins with something else: the second with the
 tests that share the one Neo4j, where two workers would wait for each other; the third with those of the one OpenSearch;
-the first with what else is `slow(seconds)`. Each has the longest first. The last of them also has all that synthesises in
-its own process: to start the CDK there costs as much as a hundred of these tests. What is quick is dealt out behind,
-and taken by whoever has time.
+the first with what else is `slow(seconds)`. Each has the longest first. But what needs both servers comes behind all
+else that needs Neo4j: before it, the third would wait for its OpenSearch, which has fewer tests and is free by then.
+The last of them also has all that synthesises in its own process: to start the CDK there costs as much as a hundred of
+these tests. What is quick is dealt out behind, and taken by whoever has time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def arranged(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
         place = _place(each, workers)
         (rest if place is None else heads[place]).append(each)
     for head in heads:
-        head.sort(key=_seconds, reverse=True)
+        head.sort(key=lambda each: (_has_all(each), -_seconds(each)))
     dealt: list[pytest.Item] = []
     for number, head in enumerate(heads[:workers]):
         dealt += head
@@ -53,6 +54,10 @@ def _place(item: pytest.Item, workers: int) -> int | None:
     if STARTED in used and workers > 1:
         return min(workers - 1, len(SHARED))
     return 0 if _seconds(item) else None
+
+
+def _has_all(item: pytest.Item) -> bool:
+    return set(SHARED) <= set(getattr(item, "fixturenames", ()))
 
 
 def _seconds(item: pytest.Item) -> float:

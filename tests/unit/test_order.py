@@ -23,12 +23,16 @@ class Item(NamedTuple):
 
 SLOW, SLOWEST = pytest.mark.slow.mark, pytest.mark.slow(40).mark
 GRAPH, SEARCH, NODE = ("neo4j_servers",), ("tmp_path", "opensearch_servers"), ("with_node",)
+BOTH = (*GRAPH, *SEARCH)
+BOTH_LAST = "both 1, both 2"
 ITEMS: list[Any] = [
     Item("a"),
     Item("graph 1", None, GRAPH),
     Item("slow", SLOW, GRAPH),
     Item("b"),
     Item("search", None, SEARCH),
+    Item("both 1", SLOWEST, BOTH),
+    Item("both 2", SLOW, BOTH),
     Item("slowest", SLOWEST),
     Item("graph 2", None, GRAPH),
     Item("c"),
@@ -41,10 +45,10 @@ ITEMS: list[Any] = [
 @pytest.mark.parametrize(
     ("workers", "shares"),
     [
-        (4, ["slowest, a", "slow, graph 1, graph 2", "search, cdk 1, cdk 2", "b, c, d"]),
-        (3, ["slowest, a, b", "slow, graph 1, graph 2, c", "search, cdk 1, cdk 2, d"]),
-        (2, ["slowest, a, b, search, c", "slow, graph 1, graph 2, cdk 1, cdk 2, d"]),
-        (1, ["slowest, slow, a, graph 1, b, search, graph 2, c, cdk 1, d, cdk 2"]),
+        (4, ["slowest, a, b", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, cdk 2", "c, d"]),
+        (3, ["slowest, a, b, c", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, cdk 2, d"]),
+        (2, ["slowest, a, b, search, c, d", f"slow, graph 1, graph 2, cdk 1, cdk 2, {BOTH_LAST}"]),
+        (1, [f"slowest, slow, {BOTH_LAST}, a, graph 1, b, search, graph 2, c, cdk 1, d, cdk 2"]),
     ],
 )
 def test_each_worker_begins_with_something_else_and_the_rest_keeps_its_order(

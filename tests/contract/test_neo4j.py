@@ -33,6 +33,7 @@ from seedbed.testing import (  # noqa: E402
     UsageContract,
     VerifiedContract,
 )
+from tests.support.neo4j.graphs import FORGET  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
 from tests.support.wire.line import BreakableLine, breakable  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
@@ -117,8 +118,8 @@ class Neo4jHarness:
         """A statement is collected when it has ended."""
 
     def begins_anew(self, settings: Mapping[str, str], table: str) -> None:
-        for each in ("stop", "clear", "collect"):
-            _ask(settings, f"CALL db.stats.{each}('QUERIES')")
+        for each in FORGET:
+            _ask(settings, each)
 
     def adds(self, table: str) -> str:
         return f"// migrate:up\nCREATE (:{table} {{id: toInteger(rand() * 1e15), name: 'one more'}});\n"
@@ -234,6 +235,15 @@ class SchemaHarness(Neo4jHarness):
     def creates(self, thing: str) -> str:
         up = f"CREATE CONSTRAINT {thing} FOR (n:{thing}) REQUIRE n.id IS UNIQUE"
         return f"// migrate:up\n{up};\n\n// migrate:down\nDROP CONSTRAINT {thing};\n"
+
+
+class UsesHarness(Neo4jHarness):
+    """The server tells the statements of one test, and not those of all before it."""
+
+    def settings(self) -> Mapping[str, str]:
+        settings = super().settings()
+        self.begins_anew(settings, "users")
+        return settings
 
 
 class FastClock:
@@ -366,7 +376,11 @@ class TestNeo4jAnswersQueries(QueryContract): ...
 class TestNeo4jHasOneOwner(OneOwnerContract): ...
 
 
-class TestNeo4jTellsWhatIsUsed(UsageContract): ...
+class TestNeo4jTellsWhatIsUsed(UsageContract):
+    @pytest.fixture
+    def harness(self, neo4j_servers: Pool) -> Iterator[Neo4jHarness]:
+        with ExitStack() as borrowed:
+            yield UsesHarness(neo4j_servers, borrowed)
 
 
 class TestNeo4jKeepsWhatVerifyFinds(VerifiedContract): ...

@@ -19,7 +19,7 @@ from seedbed.model.migration import Migration, MigrationFile, Source, checksum
 from seedbed.model.platform import Database
 from seedbed.model.usage import Usage
 from seedbed.planning.usage import Use, judged
-from tests.support.neo4j.graphs import Graph
+from tests.support.neo4j.graphs import FORGET, Graph
 from tests.support.neo4j.graphs import graph as graph_of
 from tests.support.servers import Settings
 
@@ -28,7 +28,6 @@ DATABASE = Database("tutor-matching", "neo4j", PurePath("."), Options())
 LEVEL = "MATCH (:Tutor)-[r:TEACHES]->(:Skill) REMOVE r.level"
 INDEX = "DROP INDEX skill_name"
 OLD = "MATCH (s:Old) REMOVE s:Old"
-CLEARED = [f"CALL db.stats.{each}('QUERIES')" for each in ("stop", "clear", "collect")]
 FLUSHED = 12.0  # seconds after which an index tells that it was read
 
 
@@ -138,7 +137,9 @@ class Tutors:
 
 @pytest.fixture
 def tutors(neo4j_settings: Settings) -> Tutors:
-    return Tutors(graph_of(neo4j_settings))
+    here = graph_of(neo4j_settings)
+    here.do(*FORGET)
+    return Tutors(here)
 
 
 def test_what_statements_name_is_told_with_its_time(tutors: Tutors) -> None:
@@ -166,7 +167,7 @@ def test_a_statement_that_has_not_ended_is_a_reader(tutors: Tutors) -> None:
 
 def test_statements_that_were_given_up_or_are_not_collected_hide_uses(tutors: Tutors) -> None:
     used = "MATCH (t:Tutor)-[r:TEACHES]->(s:Skill) RETURN r.level"
-    cleared = tutors.judge(LEVEL, used, *CLEARED)
+    cleared = tutors.judge(LEVEL, used, *FORGET)
     assert (cleared.verdict, "is not told any more" in cleared.text) == ("unknown", True), cleared
     tutors.here.do("CALL db.stats.stop('QUERIES')")
     try:

@@ -100,45 +100,44 @@ def test_a_migration_finds_the_table_that_the_same_apply_has_made(shop: Shop) ->
     assert "courses/dynamodb  1 update deployed, 1 migration applied" in applied.out
 
 
-@pytest.mark.parametrize("command", ["plan", "apply", "seed", "deploy"])
-def test_a_tables_toml_that_is_wrong_is_told_plainly_and_before_anything_is_touched(
-    shop: Shop, command: str
-) -> None:
+def test_a_tables_toml_that_is_wrong_is_told_plainly_and_before_anything_is_touched(shop: Shop) -> None:
     shop.write("courses", "tables.toml", '[tables.courses]\nkey = {partition = "pk"}\n')
-    ran = shop.run(command, *E)
-    assert ran.code == 2, ran.everything
-    assert ran.err.startswith(
-        "services/courses/dynamodb/tables.toml:1:9: error: tables.courses.attributes is missing\n"
-    )
-    assert "Traceback" not in ran.err
-    assert "synth" not in ran.err
+    for command in ("plan", "apply", "seed", "deploy"):
+        ran = shop.run(command, *E)
+        assert ran.code == 2, ran.everything
+        assert ran.err.startswith(
+            "services/courses/dynamodb/tables.toml:1:9: error: tables.courses.attributes is missing\n"
+        )
+        assert "Traceback" not in ran.err
+        assert "synth" not in ran.err
     shop.write("courses", "tables.toml", TABLES)
     assert "not bound yet" in shop.run("status", *E).out
 
 
-@pytest.mark.parametrize(
-    ("text", "what", "hint"),
-    [
-        ("table=courses from=1 to=2", "transforms items by their version", "version = {attribute"),
-        ("table=cuorses", "is about a table that does not exist: cuorses", "did you mean courses?"),
-        (
-            "table=courses needs=courses.by_tacher",
-            "needs an index that does not exist",
-            "did you mean by_teacher?",
-        ),
-    ],
+NEVER = (
+    ("table=courses from=1 to=2", "transforms items by their version", "version = {attribute"),
+    ("table=cuorses", "is about a table that does not exist: cuorses", "did you mean courses?"),
+    (
+        "table=courses needs=courses.by_tacher",
+        "needs an index that does not exist",
+        "did you mean by_teacher?",
+    ),
 )
+
+
 def test_a_migration_that_can_never_run_is_refused_in_plan_and_in_apply_and_leaves_no_record(
-    shop: Shop, text: str, what: str, hint: str
+    shop: Shop,
 ) -> None:
     name = "migrations/20260101000000_never.py"
-    shop.write("courses", name, f"# seedbed: {text}\n\n\ndef up(item):\n    return item\n")
-    for command in ("plan", "apply"):
-        ran = shop.run(command, *E)
-        assert ran.code == 2, ran.everything
-        assert f"services/courses/dynamodb/{name}:1: " in ran.err
-        assert what in ran.err
-        assert hint in ran.err
+    for text, what, hint in NEVER:
+        shop.write("courses", name, f"# seedbed: {text}\n\n\ndef up(item):\n    return item\n")
+        for command in ("plan", "apply"):
+            ran = shop.run(command, *E)
+            assert ran.code == 2, ran.everything
+            assert f"services/courses/dynamodb/{name}:1: " in ran.err
+            assert what in ran.err
+            assert hint in ran.err
+    assert "not bound yet" in shop.run("status", *E).out
     shop.write("courses", name, "# seedbed: table=courses\n\n\ndef up(item):\n    return item\n")
     assert shop.run("apply", *E).code == 0
 

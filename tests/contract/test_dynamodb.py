@@ -30,6 +30,7 @@ from seedbed.engines.dynamodb.wire.client import READS, Client  # noqa: E402
 from seedbed.engines.dynamodb.wire.values import from_item, to_item  # noqa: E402
 from seedbed.model.secret import Secret  # noqa: E402
 from seedbed.testing import (  # noqa: E402
+    Bench,
     BulkLoadContract,
     EngineContract,
     ExpiryContract,
@@ -547,7 +548,10 @@ class OnLocal:
 class TestMinistack(OnMinistack, EngineContract): ...
 
 
-class TestLocal(OnLocal, EngineContract): ...
+class TestLocal(OnLocal, EngineContract):
+    @pytest.mark.soak  # four seconds that a lease lasts, on the other server anyway
+    def test_the_lease_of_a_killed_runner_comes_free(self, bench: Bench) -> None:
+        super().test_the_lease_of_a_killed_runner_comes_free(bench)
 
 
 class Hasty:

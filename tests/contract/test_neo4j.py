@@ -33,6 +33,7 @@ from seedbed.testing import (  # noqa: E402
     UsageContract,
     VerifiedContract,
 )
+from seedbed.testing.contracts.base import Contract  # noqa: E402
 from tests.support.neo4j.graphs import FORGET  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
 from tests.support.wire.line import BreakableLine, breakable  # noqa: E402
@@ -331,7 +332,20 @@ class OfSchema:
 class TestNeo4j(EngineContract): ...
 
 
-class TestNeo4jChangesItsSchema(OfSchema, ApplyContract): ...
+class TestNeo4jChangesItsSchema(OfSchema, Contract):
+    """What can go otherwise where a step commits alone: `make soak` has all of it."""
+
+    test_migrations_are_applied_and_recorded_in_order = (
+        ApplyContract.test_migrations_are_applied_and_recorded_in_order
+    )
+    test_a_corrected_migration_goes_on_where_the_failure_was = (
+        ApplyContract.test_a_corrected_migration_goes_on_where_the_failure_was
+    )
+    test_revert_runs_down_and_removes_the_record = ApplyContract.test_revert_runs_down_and_removes_the_record
+
+
+@pytest.mark.soak
+class TestNeo4jChangesItsSchemaInEveryWay(OfSchema, ApplyContract): ...
 
 
 class TestNeo4jLeasesExpire(ExpiryContract): ...

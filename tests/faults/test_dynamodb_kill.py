@@ -1,4 +1,4 @@
-"""The kills of `tests.soak.dynamodb_kill`, fewer; and a runner that sleeps through its lease."""
+"""The kills of `tests.soak.dynamodb_kill`, one each way of the harder case; and a runner that sleeps through its lease."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.model.migration import Direction
-from tests.soak.dynamodb_kill import PAGED, SECONDS, VERSIONED, fill, judge, overslept, there_and_back
+from tests.soak.dynamodb_kill import PAGED, SECONDS, fill, judge, overslept, there_and_back
 from tests.support.dynamodb.tables import COURSES, Stage, stage
 
 
@@ -20,11 +20,11 @@ def there(ministack_account: World) -> Iterator[Stage]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("directives", [VERSIONED, PAGED], ids=["versioned", "paged"])
 def test_items_are_transformed_once_and_brought_back_however_often_the_run_is_killed_and_others_write(
-    there: Stage, directives: str
+    there: Stage,
 ) -> None:
-    for way in there_and_back(there, directives, items=150, kills=1, rng=Random(1), pace=40.0):
+    # Where nothing tells an item of the new form from one of the old, the checkpoint alone keeps count.
+    for way in there_and_back(there, PAGED, items=150, kills=1, rng=Random(1), pace=40.0):
         problems = [each for each in way.problems if "was through after" not in each]
         assert problems == [], f"{way.label}: {way.detail}"
 

@@ -176,8 +176,10 @@ def of_going_back(site: Site, there: Untouched) -> None:
         assert each.text in said or each.kind != SNAPSHOT, (each.text, said)
     for words in (
         "lost: what was written since",
-        "seedbed snapshot restore -e prod --release",
+        "seedbed snapshot restore -e prod -s ai --engine opensearch --release 2",
+        "seedbed snapshot restore -e prod -s courses --engine dynamodb --release 2",
         "no drill was made",
+        "seedbed has none, and its operator may have",
     ):
         assert words in said, said
     assert site.state == "open"

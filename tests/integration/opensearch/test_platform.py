@@ -20,9 +20,13 @@ import pytest
 
 from seedbed.engines.opensearch.wire.client import Client
 from seedbed.engines.opensearch.wire.errors import BLOCKED, RequestFailed
+from seedbed.model.seed import SeedKind
+from seedbed.project import Project
 from tests.support.opensearch.beside import client as reached
 from tests.support.opensearch.beside import variables
+from tests.support.postgres.platform import EDTECH
 from tests.support.projects import Ran, run
+from tests.support.seeds import tables
 
 HERE = Path(__file__).parents[3] / "edtech" / "services" / "ai" / "opensearch"
 MANIFEST = """
@@ -251,5 +255,25 @@ def test_seeds_are_the_people_and_lessons_of_the_other_services(
         "POST", "/questions/_search", {"query": {"match": {"text": "STORY"}}}, idempotent=True
     )
     assert [each["_source"]["topics"] for each in asked["hits"]["hits"]] == [["structure"]]
+
+
+def test_the_volume_is_6000_lessons_with_their_vectors() -> None:
+    project = Project.open(EDTECH)
+    (database,) = project.catalog.databases(["ai"], ["opensearch"])
+    (lessons_,) = tables(project.catalog.dataset(database, SeedKind.VOLUME))
+    rows = [dict(zip(lessons_.columns, each, strict=True)) for each in lessons_.rows]
+    assert (lessons_.table, len({each["lesson_id"] for each in rows})) == ("lessons", 6000)
+    assert {len(each["embedding_base"]) for each in rows} == {64}
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_the_volume_is_loaded_beside_the_seeds(
+    tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
+) -> None:
+    release = Release(tmp_path, opensearch_settings)
+    release.brings(*(each.name for each in (HERE / "migrations").iterdir()))
+    release.run("apply")
+    release.run("seed")
     release.run("seed", "--kind", "volume")
     assert client.call("GET", "/lessons/_count")["count"] == 6010

@@ -25,6 +25,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
 from tests.support.projects import Ran, command
+from tests.support.wire.proxy import at_once
 
 HERE = "127.0.0.1"
 # A name for this machine that seedbed does not know as one: whatever is asked of other machines is asked of it.
@@ -199,6 +200,7 @@ def _pump(client: socket.socket, path: str) -> None:
     """Carry bytes both ways until one side hangs up; one thread, because OpenSSL takes one at a time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.connect(path)
+        at_once(client)
         while True:
             held = isinstance(client, ssl.SSLSocket) and client.pending()
             ready = [client] if held else select.select([client, server], [], [])[0]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.wire.proxy import at_once
+
 Way = Callable[[], socket.socket]  # connects to the server itself
 
 _LOOK = 0.02  # seconds
@@ -32,6 +34,7 @@ class SilentLine:
                 self.is_over.wait()
                 return
             with way() as server:
+                at_once(client, server)
                 while not self.silent.is_set():
                     for source in select.select([client, server], [], [], _LOOK)[0]:
                         if self.silent.is_set() or not (part := source.recv(65536)):

@@ -11,13 +11,14 @@ import pytest
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer, embedded
+from seedbed.model.environment import WITHOUT
 from tests.support.aws_proxy import Proxy, proxy
 from tests.support.deployment.application import STACK
 from tests.support.deployment.in_base import BASE, with_base, write_in_base
 from tests.support.deployment.inside import Authority, ask_for_passwords
 from tests.support.deployment.releases import Shop, Synthesis, release, synthesise
 from tests.support.deployment.sandbox_shop import write_sandbox_shop
-from tests.support.deployment.stage import BY_TASK, IMAGE, one_database
+from tests.support.deployment.stage import BY_TASK, GRAPH, IMAGE, one_database, one_service
 from tests.support.fargate import Fargate, Pipes, fargate, piping, seedbed_image
 from tests.support.postgres.clusters import furnish
 
@@ -25,6 +26,7 @@ WITH_IMAGES = {
     "image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/seedbed@sha256:{'1' * 64}",
     "graph-image": f"444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j@sha256:{'2' * 64}",
 }
+ENGINES = ("postgres", "dynamodb", "opensearch", "neo4j")
 EDTECH = Path(__file__).parents[2] / "edtech"
 
 
@@ -49,11 +51,14 @@ def assemblies(shared_path: Path) -> Path:
                 context={**flags, **WITH_IMAGES, "graph-on-nfs": "accepted"},
             ),
             Synthesis("by_task-dev-ana", "dev-ana", one_database("postgres", more=BY_TASK), more=STACK),
-            Synthesis("search_by_task-dev-ana", "dev-ana", one_database("opensearch", more=BY_TASK)),
+            Synthesis(
+                "all_by_task-dev-ana", "dev-ana", one_service(ENGINES, more=BY_TASK + GRAPH), more=STACK
+            ),
             *(
                 Synthesis(f"base-{each}", each, write_in_base, context=flags)
                 for each in (BASE, "dev-ana", "dev-ben")
             ),
+            Synthesis("base-two", "dev-ana", write_in_base, context={**flags, WITHOUT: "dynamodb,neo4j"}),
             *(
                 Synthesis(f"{each}-dev-ana", "dev-ana", one_database(each))
                 for each in ("postgres", "opensearch")

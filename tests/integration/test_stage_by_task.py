@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import urllib3
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres.sandbox import EmbeddedServer
-from tests.integration.conftest import EDTECH, WITH_IMAGES
+from tests.integration.conftest import EDTECH, ENGINES, WITH_IMAGES
 from tests.support.aws_clients import client
 from tests.support.aws_proxy import Proxy, on
 from tests.support.deployment import application
@@ -26,7 +26,7 @@ from tests.support.deployment.inside import Authority, Servers, inside
 from tests.support.deployment.kills import killed_at_each_step
 from tests.support.deployment.leftovers import leftovers
 from tests.support.deployment.releases import NOBODY, Shop
-from tests.support.deployment.stage import BY_TASK, IMAGE, Stage, one_database, write_copying_app
+from tests.support.deployment.stage import BY_TASK, GRAPH, IMAGE, Stage, one_service, write_copying_app
 from tests.support.fargate import Fargate, Image, seedbed_image
 from tests.support.fargate.images import RDS_BUNDLE
 from tests.support.postgres.wire import connected
@@ -42,6 +42,15 @@ number = 1
 mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
 """
 CREATE_PEOPLE = "# seedbed: index=people version=1\n"
+CONSTRAINT = """// seedbed: phase=expand
+
+// migrate:up
+CREATE CONSTRAINT person_slug FOR (p:Person) REQUIRE p.slug IS UNIQUE;
+
+// migrate:down
+DROP CONSTRAINT person_slug;
+"""
+COURSES = '[{"course_id": "writing", "teacher_id": "ana", "slug": "writing"}]'
 PEOPLE = """{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}"""
 
 DEV, PROD = "111111111111", "333333333333"  # the accounts that edtech declares
@@ -76,6 +85,7 @@ def ran(shop: Shop, *arguments: str, code: int = 0, out: bool = False) -> str:
     return done.out if out else done.everything
 
 
+@pytest.mark.soak  # a platform of one service has every engine, in the test below
 def test_every_stack_of_edtech_comes_up_is_used_through_a_task_and_goes(
     tmp_path: Path,
     ministack_account: World,
@@ -143,7 +153,7 @@ def refused(tasks: Fargate) -> set[str]:
 # --- production
 
 
-@pytest.mark.soak  # six tasks; edtech's dev environment has as many databases, and its own test above
+@pytest.mark.soak  # six tasks; as many databases as the one above
 def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait_for_verify(
     tmp_path: Path,
     ministack_account: World,
@@ -180,15 +190,21 @@ def test_production_is_migrated_by_its_task_as_reviewed_and_its_contracts_wait_f
     assert refused(tasks) == set()
 
 
-# --- platforms of one database
+# --- platforms of one service
 
 
 def small(
-    root: Path, world: World, made: Path, engine: str, aws: Proxy, tasks: Fargate, authority: Authority
+    root: Path,
+    world: World,
+    made: Path,
+    engines: Sequence[str],
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
 ) -> Shop:
-    """Write a platform of one database into `root`, reached by a task; its app copies what was synthesised: `made`."""
+    """Write a platform of one service into `root`, reached by a task; its app copies what was synthesised: `made`."""
     mine = Stage(world, NOBODY).assembly(made, root / "made")
-    one_database(engine, world.account, more=BY_TASK)(root)
+    one_service(engines, world.account, more=BY_TASK + (GRAPH if "neo4j" in engines else ""))(root)
     write_copying_app(root, mine)
     tasks.images[IMAGE] = seedbed_image(aws=aws.endpoint, authorities=authority.bundle)
     shop = Shop(root, world, root, endpoint=aws.endpoint)
@@ -207,36 +223,89 @@ def postgres(
 ) -> Shop:
     """A platform of one PostgreSQL, with two tables and two rows for one of them."""
     made = assemblies / "by_task-dev-ana"
-    shop = small(tmp_path, ministack_account, made, "postgres", aws, tasks, authority)
-    manifest = (tmp_path / "seedbed.toml").read_text()
-    files = ProjectFiles(tmp_path)
-    (tmp_path / "seedbed.toml").write_text(manifest)
+    shop = small(tmp_path, ministack_account, made, ["postgres"], aws, tasks, authority)
+    fill_postgres(tmp_path)
+    return shop
+
+
+def fill_postgres(root: Path) -> None:
+    manifest = (root / "seedbed.toml").read_text()
+    files = ProjectFiles(root)
+    (root / "seedbed.toml").write_text(manifest)
     files.tables(2)
     files.seed("010_t1.csv", "id\n1\n2\n")
+
+
+@pytest.fixture
+def every_engine(
+    tmp_path: Path,
+    ministack_account: World,
+    assemblies: Path,
+    aws: Proxy,
+    tasks: Fargate,
+    authority: Authority,
+) -> Shop:
+    """A platform of one service with a database of each engine, each with something for it."""
+    made = assemblies / "all_by_task-dev-ana"
+    shop = small(tmp_path, ministack_account, made, ENGINES, aws, tasks, authority)
+    fill_postgres(tmp_path)
+    home = tmp_path / "services" / "user"
+    for path, text in {
+        "opensearch/indexes.toml": INDEXES,
+        "opensearch/migrations/20260101090000_create_people.py": CREATE_PEOPLE,
+        "opensearch/seeds/reference/01_people.json": PEOPLE,
+        "neo4j/migrations/20260101090000_people.cypher": CONSTRAINT,
+        "neo4j/seeds/reference/01_Person.csv": "slug\nana\n",
+        "dynamodb/seeds/reference/01_courses.json": COURSES,
+    }.items():
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(text)
     return shop
 
 
 def test_what_no_one_outside_can_reach_is_migrated_and_seeded_by_the_task_of_its_stack(
-    postgres: Shop, tasks: Fargate, authority: Authority, asking: EmbeddedServer, tmp_path: Path
+    every_engine: Shop,
+    tasks: Fargate,
+    authority: Authority,
+    asking: EmbeddedServer,
+    neo4j_settings: Settings,
+    opensearch_settings: Settings,
+    tmp_path: Path,
 ) -> None:
-    with inside(postgres.world, tasks, authority, Servers(asking)) as there:
-        ran(postgres, "env", "up", "dev-ana", "--yes")
-        assert_status_agrees(postgres, "dev-ana")
-        assert_no_secret_is_told(postgres)
+    servers = Servers(asking, neo4j_settings, opensearch_settings)
+    with inside(every_engine.world, tasks, authority, servers) as there:
+        ran(every_engine, "env", "up", "dev-ana", "--yes")
+        assert_status_agrees(every_engine, "dev-ana")
+        ended = [each.wait("STOPPED").exit_code for each in tasks.tasks]
+        assert ended == [0] * 2  # apply with seeds, a look
+        assert_no_secret_is_told(every_engine)
         with connected(asking, "user_db") as connection:
             assert owners(connection) == {"user_db_migrate"}
-        assert used_by_the_application(postgres, tasks, authority) == {
+        assert used_by_the_application(every_engine, tasks, authority) == {
             "told": ["HOST", "NAME", "PASSWORD", "PAUSES", "PORT", "SSLROOTCERT", "USER"],
             "user": "user_db_app",
             "rows": [1, 2, 3],
             "could": [],
         }
+        assert_filled(every_engine, neo4j_settings, opensearch_settings)
         (tmp_path / "other").mkdir()
         there.vouch(Authority(tmp_path / "other"))
-        assert "does not prove who it is" in ran(postgres, "status", "-e", "dev-ana", "--fresh", code=3)
-        ran(postgres, "env", "down", "dev-ana", "--yes")
+        said = ran(every_engine, "status", "-e", "dev-ana", "--fresh", "--engine", "postgres", code=3)
+        assert "does not prove who it is" in said
+        ran(every_engine, "env", "down", "dev-ana", "--yes")
     assert refused(tasks) == set()
-    assert leftovers(postgres.world) == {}
+    assert leftovers(every_engine.world) == {}
+
+
+def assert_filled(shop: Shop, graph: Settings, search: Settings) -> None:
+    """Look for what the seeds say, past seedbed, in each engine but PostgreSQL."""
+    counted = urllib3.request("GET", f"{search['endpoint']}/people/_count").json()
+    assert counted["count"] == 1
+    with neo4j.GraphDatabase.driver(graph["uri"], auth=None) as driver:
+        found = driver.execute_query("MATCH (p:Person) RETURN p.slug AS slug").records
+    assert [each["slug"] for each in found] == ["ana"]
+    items = shop.ask("dynamodb", "Scan", TableName="user-courses-dev-ana")["Items"]
+    assert [each["course_id"]["S"] for each in items] == ["writing"]
 
 
 @pytest.mark.soak
@@ -273,7 +342,7 @@ def assert_no_secret_is_told(shop: Shop) -> None:
     said.append(("doctor", run(shop.root, "doctor", "--json", env=shop.environ).everything))
     looked = [*places(shop), *said]
     passwords = secrets(shop)
-    assert len(passwords) == 3  # the administrator's, seedbed's, the application's
+    assert len(passwords) == 4  # of PostgreSQL the administrator's, seedbed's, the application's; the graph's
     assert [where for where, text in looked if any(each in text for each in passwords)] == []
     kinds = {where.partition(" ")[0] for where, text in looked if len(text) > 10}
     assert {"stack", "template", "parameters", "definition", "table", "object", "log", "doctor"} <= kinds
@@ -313,33 +382,6 @@ def used_by_the_application(shop: Shop, tasks: Fargate, authority: Authority) ->
     assert until(lambda: bool(lines()), 5)
     assert task.exit_code == 0, lines()
     return json.loads(lines()[-1])
-
-
-@pytest.mark.soak  # the one of PostgreSQL comes up and goes in the same way, and edtech's has an OpenSearch
-def test_a_platform_of_opensearch_alone_is_migrated_and_seeded_by_its_task_and_goes(
-    tmp_path: Path,
-    ministack_account: World,
-    assemblies: Path,
-    aws: Proxy,
-    tasks: Fargate,
-    authority: Authority,
-    opensearch_settings: Settings,
-) -> None:
-    made = assemblies / "search_by_task-dev-ana"
-    shop = small(tmp_path, ministack_account, made, "opensearch", aws, tasks, authority)
-    home = tmp_path / "services" / "user" / "opensearch"
-    (home / "indexes.toml").write_text(INDEXES)
-    (home / "migrations" / "20260101090000_create_people.py").write_text(CREATE_PEOPLE)
-    (home / "seeds" / "reference").mkdir(parents=True)
-    (home / "seeds" / "reference" / "01_people.json").write_text(PEOPLE)
-    with inside(ministack_account, tasks, authority, Servers(opensearch=opensearch_settings)):
-        ran(shop, "env", "up", "dev-ana", "--yes")
-        assert_status_agrees(shop, "dev-ana")
-        counted = urllib3.request("GET", f"{opensearch_settings['endpoint']}/people/_count").json()
-        assert counted["count"] == 1
-        ran(shop, "env", "down", "dev-ana", "--yes")
-    assert refused(tasks) == set()
-    assert leftovers(ministack_account) == {}
 
 
 # --- what starting a task takes

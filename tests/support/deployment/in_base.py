@@ -43,7 +43,11 @@ def write_in_base(root: Path, account: str = NOBODY) -> None:
     (root / "seedbed.toml").write_text(MANIFEST.replace("{account}", account))
 
 
-USERS = "-- migrate:up\nCREATE TABLE users (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;\n"
+USERS = """-- migrate:up
+CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL);
+-- migrate:down
+DROP TABLE users;
+"""
 INDEXES = """
 [[indexes.people.versions]]
 number = 1
@@ -52,21 +56,10 @@ mappings = {dynamic = "strict", properties = {name = {type = "keyword"}}}
 PEOPLE = '{"table": "people", "key": ["name"], "rows": [{"name": "Ana"}]}'
 
 
-# What a test brings up in a base: a table, and two rows.
-_NAMED = """-- migrate:up
-CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL);
--- migrate:down
-DROP TABLE users;
-"""
-
-
 def with_base(root: Path, world: World, assemblies: Path) -> Shop:
     """Write the platform into `root`, and deploy its base, which has nothing in it."""
     write_in_base(root, world.account)
-    home = root / "services" / "user" / "postgres"
-    (home / "migrations" / "20260101000001_users.sql").write_text(_NAMED)
-    (home / "seeds" / "reference").mkdir(parents=True)
-    (home / "seeds" / "reference" / "01_users.csv").write_text("id,name\n1,ana\n2,ben\n")
+    fill(root)
     stage = Stage(world, NOBODY)
     made = {
         each: stage.assembly(assemblies / f"base-{each}", root / f"made-{each}")
@@ -80,12 +73,12 @@ def with_base(root: Path, world: World, assemblies: Path) -> Shop:
 
 
 def fill(root: Path) -> None:
-    """Give the platform in `root` a table and an index, with a row and a document for them."""
+    """Give the platform in `root` a table with two rows, and an index with a document."""
     user, search = (root / "services" / each for each in ("user/postgres", "search/opensearch"))
     for home in (user, search):
         (home / "seeds" / "reference").mkdir(parents=True)
     (user / "migrations" / "20260101090000_users.sql").write_text(USERS)
-    (user / "seeds" / "reference" / "010_users.csv").write_text("id\n1\n2\n")
+    (user / "seeds" / "reference" / "010_users.csv").write_text("id,name\n1,ana\n2,ben\n")
     (search / "indexes.toml").write_text(INDEXES)
     (search / "migrations" / "20260101090000_create_people.py").write_text(
         "# seedbed: index=people version=1\n"

@@ -85,6 +85,7 @@ class Inside:
         self._authority, self._closing = authority, closing
         self.doors: dict[str, int] = {}
         self._databases: set[str] = set()
+        self._graphs_started: set[str] = set()
         self._finding = threading.Lock()  # two tasks may start at once
 
     def vouch(self, authority: Authority) -> None:
@@ -195,11 +196,13 @@ class Inside:
         found = self._upstream.definition(definition)
         container, role = found["containerDefinitions"][0], found["executionRoleArn"]
         host = next(each["value"] for each in container["environment"] if each["name"] == "CERTIFICATE_NAME")
-        if host not in self.doors:
+        if host not in self._graphs_started:
             for each in container["secrets"]:
                 self._upstream.secret(each["valueFrom"], role, "graph")
             self._upstream.require_image(container["image"], role, "graph")
             LogStream(self._upstream, container["logConfiguration"], container["name"], "graph", role)
+            self._graphs_started.add(host)
+        if host not in self.doors:
             _, _, environment, *_ = host.split(".")
             graph = self._servers.graphs.get(environment, self._servers.neo4j)
             port = int(graph["uri"].rpartition(":")[2])

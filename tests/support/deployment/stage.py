@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seedbed.engines.dynamodb.sandbox.world import World
 from tests.support.aws_clients import client
-from tests.support.deployment.releases import NOBODY, moved
+from tests.support.deployment.releases import NOBODY, PLAIN, moved
 
 _PATIENCE = 60.0
 _ENDS = {"create_stack": "CREATE_COMPLETE", "update_stack": "UPDATE_COMPLETE"}
@@ -21,8 +21,7 @@ _ONE = """
 [platform]
 name = "small"
 
-[services.user.{engine}]
-
+{databases}
 [environments."dev-*"]
 account   = "{account}"
 region    = "eu-central-1"
@@ -34,6 +33,10 @@ BY_TASK = f"""access    = "task"
 [environments."dev-*".task]
 image = "{IMAGE}"
 """
+GRAPH = """
+[environments."dev-*".graph]
+image = "444444444444.dkr.ecr.eu-central-1.amazonaws.com/neo4j:5"
+"""
 
 
 def one_database(engine: str, account: str = NOBODY, *, more: str = "") -> Callable[[Path], None]:
@@ -41,10 +44,23 @@ def one_database(engine: str, account: str = NOBODY, *, more: str = "") -> Calla
 
     `more`: what its manifest says of dev environments, besides.
     """
+    return one_service([engine], account, more=more)
+
+
+def one_service(engines: Sequence[str], account: str = NOBODY, *, more: str = "") -> Callable[[Path], None]:
+    """Return what writes a platform of one service into a directory, with a database of each of these engines.
+
+    There is nothing in them; but that of DynamoDB has its table, which is deployed.
+    """
 
     def write(root: Path) -> None:
-        (root / "services" / "user" / engine / "migrations").mkdir(parents=True, exist_ok=True)
-        (root / "seedbed.toml").write_text(_ONE.format(engine=engine, account=account) + more)
+        home = root / "services" / "user"
+        for engine in engines:
+            (home / engine / "migrations").mkdir(parents=True, exist_ok=True)
+        if "dynamodb" in engines:
+            (home / "dynamodb" / "tables.toml").write_text(PLAIN)
+        databases = "".join(f"[services.user.{engine}]\n" for engine in engines)
+        (root / "seedbed.toml").write_text(_ONE.format(databases=databases, account=account) + more)
 
     return write
 

@@ -45,7 +45,7 @@ class Pipes:
         self.failed: list[str] = []
         self._tasks, self._world = tasks, world
         self._upstream = Upstream(world)
-        self._read: dict[str, int] = {}  # records of each stream that were taken
+        self._next: dict[str, str] = {}  # where each stream is read on
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._work, name="pipes", daemon=True)]
         self._threads[0].start()
@@ -74,28 +74,27 @@ class Pipes:
                 known = []
 
     def _look(self, pipe: Mapping[str, Any]) -> None:
+        """Take what is new. The rights are looked up where there is something: most looks find nothing."""
         source = pipe["Source"]
-        self._require(pipe, *(Asked(f"dynamodb:{each}", source) for each in _READS))
-        new = self._records(source)[self._read.get(source, 0) :]
-        self._read[source] = self._read.get(source, 0) + len(new)
+        answer = self._upstream.service("dynamodbstreams").get_records(
+            ShardIterator=self._next.get(source) or self._start(source)
+        )
+        if answer["Records"]:
+            self._require(pipe, *(Asked(f"dynamodb:{each}", source) for each in _READS))
+        self._next[source] = answer["NextShardIterator"]
         filters = pipe["SourceParameters"]["FilterCriteria"]["Filters"]
-        for record in new:
+        for record in answer["Records"]:
             if any(_fits(json.loads(each["Pattern"]), record) for each in filters):
                 for _ in range(self.deliveries):
                     thread = threading.Thread(target=self._deliver, args=(pipe, record), daemon=True)
                     self._threads.append(thread)
                     thread.start()
 
-    def _records(self, source: str) -> list[Mapping[str, Any]]:
+    def _start(self, source: str) -> str:
         streams = self._upstream.service("dynamodbstreams")
         shard = streams.describe_stream(StreamArn=source)["StreamDescription"]["Shards"][0]["ShardId"]
         start = {"StreamArn": source, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
-        more, found = streams.get_shard_iterator(**start)["ShardIterator"], []
-        while more:
-            answer = streams.get_records(ShardIterator=more)
-            found += answer["Records"]
-            more = answer.get("NextShardIterator") if answer["Records"] else None
-        return found
+        return str(streams.get_shard_iterator(**start)["ShardIterator"])
 
     def _deliver(self, pipe: Mapping[str, Any], record: Mapping[str, Any]) -> None:
         """Start the task; try again until the record is too old, as the pipe says."""

@@ -141,7 +141,7 @@ def test_two_deployments_at_once_do_each_others_work(watched: Shop, release: str
 
 
 def test_killed_before_an_update_is_made_it_makes_it_when_it_runs_again(watched: Shop, aws: Proxy) -> None:
-    _kill_and_run_again(watched, aws, "asked", nth=1)
+    _kill_and_run_again(watched, aws, "asked", nth=1, release="half")
 
 
 @pytest.mark.soak
@@ -150,7 +150,7 @@ def test_killed_during_an_update_it_goes_on_when_it_runs_again(watched: Shop, aw
     _kill_and_run_again(watched, aws, "answered", nth=nth)
 
 
-def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int) -> None:
+def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int, release: str = "two") -> None:
     shop.has("one")
     aws.forget()
     seen = [0]
@@ -162,7 +162,7 @@ def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int) -> None:
         return seen[0] == nth
 
     held = aws.hold(is_nth, when=when)  # type: ignore[arg-type]
-    running = shop.start("deploy", "-e", "dev-ana", *shop.release("two"))
+    running = shop.start("deploy", "-e", "dev-ana", *shop.release(release))
     held.wait_until_inside()
     running.kill()
     running.communicate()
@@ -172,9 +172,9 @@ def _kill_and_run_again(shop: Shop, aws: Proxy, when: str, *, nth: int) -> None:
     left = shop.ask("cloudformation", "ListChangeSets", StackName=name)["Summaries"]
     assert any(each["ExecutionStatus"] == "AVAILABLE" for each in left) is (when == "asked")
 
-    again = shop.deploy("two")
+    again = shop.deploy(release)
     assert again.code == 0, again.everything
-    assert shop.indexes() == ONE_BY_ONE
+    assert shop.indexes() == (ONE_BY_ONE if release == "two" else ["by_slug"])
     assert shop.status() == "UPDATE_COMPLETE"
     left = shop.ask("cloudformation", "ListChangeSets", StackName=name)["Summaries"]
     assert [each for each in left if each["ExecutionStatus"] == "AVAILABLE"] == []
@@ -198,16 +198,17 @@ def test_killed_between_two_updates_it_makes_the_second_when_it_runs_again(watch
 
 def test_sigterm_ends_the_cli_as_well_and_the_next_run_goes_on(watched: Shop, aws: Proxy) -> None:
     watched.has("one")
-    held = aws.hold(UPDATE, when="answered")
-    running = watched.start("deploy", "-e", "dev-ana", *watched.release("two"))
+    held = aws.hold(on("CreateChangeSet"))
+    running = watched.start("deploy", "-e", "dev-ana", *watched.release("half"))
     held.wait_until_inside()
+    assert helpers(watched)
     running.send_signal(signal.SIGTERM)
     said = running.communicate(timeout=60)[0]
     assert running.returncode == 143, said
     assert not helpers(watched)
-    held.release()
-    assert watched.deploy("two").code == 0
-    assert watched.indexes() == ONE_BY_ONE
+    held.abandon()
+    assert watched.deploy("half").code == 0
+    assert watched.indexes() == ["by_slug"]
 
 
 def test_an_update_that_is_under_way_is_followed_to_its_end(watched: Shop, aws: Proxy) -> None:
@@ -259,15 +260,15 @@ def test_credentials_that_expire_during_an_update_are_told_and_the_next_run_goes
         return answer
 
     aws.rewrite(UPDATE, expire, times=1)
-    failed = watched.deploy("two")
+    failed = watched.deploy("half")
     # Something was sent, and nobody can look what became of it: not 4, which says that nothing was touched.
     assert failed.code == 5, failed.everything
     assert f"the credentials for eu-central-1 of account {watched.world.account}" in failed.everything
     assert "have expired" in failed.everything
     assert "get a new key and session token" in failed.everything or "aws sso login" in failed.everything
     expired[0].remove()
-    done = watched.deploy("two")
-    assert (done.code, watched.indexes()) == (0, ONE_BY_ONE), done.everything
+    done = watched.deploy("half")
+    assert (done.code, watched.indexes()) == (0, ["by_slug"]), done.everything
 
 
 # Refusing

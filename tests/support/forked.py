@@ -32,6 +32,8 @@ ENTRIES = {
     "tests.support.probe": "tests.support.probe:main",
     "tests.support.releases": "tests.support.releases:main",
 }
+# What looks at no variable of Python's (-I), and so is the same whatever it is started with.
+ISOLATED = {"seedbed.cli.travel.task": "seedbed.cli.travel.task:main"}
 DRIVERS = ("botocore.session", "neo4j", "postgast", "psycopg.sql", "rich.live", "rich.table")
 PROGRAMS = ("seedbed.__main__", "seedbed.cdk", "seedbed.pytest_plugin")  # not to be imported
 AT_START = ("PYTHON", "LC_", "LANG", "COVERAGE_")  # variables that an interpreter reads when it starts
@@ -43,12 +45,17 @@ SERVICES = ("cloudformation", "dynamodb", "ecs", "logs", "s3", "secretsmanager",
 
 
 class Request(NamedTuple):
-    """What is to be forked: a function `module:name`, and what the process has of its own."""
+    """What is to be forked: a function `module:name`, and what the process has of its own.
+
+    `alone`: it leads a session, whose other processes end with it, as those of a container do; and its directory is none
+    from which modules come.
+    """
 
     entry: str
     arguments: Sequence[str]
     cwd: str
     env: Mapping[str, str]
+    alone: bool = False
 
 
 class Forked(subprocess.Popen[str]):
@@ -61,12 +68,15 @@ class Forked(subprocess.Popen[str]):
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         _, preexec, _, pass_fds, cwd, env, _, _, shell, *pipes = rest[:15]
-        entry = None if preexec or pass_fds or shell or any(_more(rest[15:])) else _entry(args, env)
+        *more, alone, group = rest[16:22]  # gid, gids, uid, umask, start_new_session, process_group
+        is_more = any(each not in {None, -1, False} for each in (*more, group))
+        entry = None if preexec or pass_fds or shell or is_more else _entry(args, env, alone=alone)
         if entry is None:
             super()._execute_child(args, *rest)  # type: ignore[misc]  # private
             return
         given = [own if pipe == -1 else pipe for own, pipe in enumerate((pipes[0], pipes[3], pipes[5]))]
-        request = Request(entry, args[3:], str(cwd or Path.cwd()), dict(os.environ if env is None else env))
+        variables = dict(os.environ if env is None else env)
+        request = Request(entry, args[4 if alone else 3 :], str(cwd or Path.cwd()), variables, alone)
         self._link = _server().fork(request, given)
         self.pid = int(self._link.recv(MESSAGE))
         self._child_created = True
@@ -96,18 +106,13 @@ class Forked(subprocess.Popen[str]):
         return self.returncode
 
 
-def _more(rest: Sequence[Any]) -> Sequence[Any]:
-    """Return what is asked besides: gid, gids, uid, umask, start_new_session, process_group; all false if nothing."""
-    return [each not in {None, -1, False} for each in rest[1:]]
-
-
-def _entry(args: Any, env: Mapping[str, str] | None) -> str | None:
+def _entry(args: Any, env: Mapping[str, str] | None, *, alone: bool) -> str | None:
     """Return the function that a command line comes to; None where only a new interpreter will do."""
-    if sys.platform != "linux" or os.environ.get("SEEDBED_TESTS_FORK") == "0":
+    if sys.platform != "linux" or os.environ.get("SEEDBED_TESTS_FORK") == "0" or not isinstance(args, list):
         return None
-    if not isinstance(args, list) or args[:2] != [sys.executable, "-m"]:
-        return None
-    if env is not None and _at_start(env) != _at_start(_server().env):
+    if alone:
+        return ISOLATED.get(args[3]) if args[:3] == [sys.executable, "-I", "-m"] else None
+    if args[:2] != [sys.executable, "-m"] or (env is not None and _at_start(env) != _at_start(_server().env)):
         return None
     return ENTRIES.get(args[2])
 
@@ -159,10 +164,15 @@ def _server() -> Server:
 def serve(requests: socket.socket) -> Request | None:
     """Fork what is asked for until nobody can ask any more. Return twice: in each fork what it is to be, and None."""
     links: dict[int, socket.socket] = {}
+    leaders: set[int] = set()
 
     def bury(*_: object) -> None:
         for pid in list(links):
             with suppress(ChildProcessError):  # of two at once: the signal within this one has it already
+                if pid in leaders and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    leaders.discard(pid)
+                    with suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)  # while its number is nobody else's
                 found, status = os.waitpid(pid, os.WNOHANG)
                 if found:
                     with links.pop(pid) as link:
@@ -173,21 +183,25 @@ def serve(requests: socket.socket) -> Request | None:
         data, files, _, _ = socket.recv_fds(requests, MESSAGE, 4)
         if not data:
             return None
+        request = Request(*json.loads(data))
         link = socket.socket(fileno=files[0])
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until its pid is known here
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if request.alone:
+                os.setsid()
+            _tell(link, os.getpid())
             for each in (requests, link, *links.values()):
                 each.close()
-            request = Request(*json.loads(data))
             _become(request, files[1:])
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             return request
         for each_file in files[1:]:
             os.close(each_file)
         links[pid] = link
-        _tell(link, pid)
+        if request.alone:
+            leaders.add(pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
@@ -212,7 +226,7 @@ def _become(request: Request, files: Sequence[int]) -> None:
 
         children.SEEDBED = (request.env[DOOR],)  # type: ignore[assignment]
     sys.argv[1:] = request.arguments
-    sys.path[0] = request.cwd
+    sys.path[:1] = [] if request.alone else [request.cwd]
     sys.stdin = _text(0, "r", sys.stdin.encoding)
     sys.stdout = _text(1, "w", sys.stdout.encoding)
     sys.stderr = _text(2, "w", sys.stderr.encoding, buffering=1, errors="backslashreplace")

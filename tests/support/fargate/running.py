@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tests.support.fargate.images import Image, Network, NoSuchProgram, respelled, routed
 from tests.support.fargate.tasks import Task
 from tests.support.fargate.upstream import LogStream, NotStarted, Upstream
+from tests.support.forked import Forked
 
 _NO_PROGRAM = (
     "CannotStartContainerError: ResourceInitializationError: failed to create new container runtime task: failed to "
@@ -119,7 +120,7 @@ def _started(
     with task.changed:
         if task.stopping.is_set():
             return None, None
-        task.process = subprocess.Popen(
+        task.process = cast("type[subprocess.Popen[bytes]]", Forked)(
             command,
             env={**image.variables(), **given, **here(variables)},
             cwd=image.directory,
@@ -134,9 +135,10 @@ def _started(
 
 def _waited(process: subprocess.Popen[bytes]) -> int:
     """Return the exit code of the main process, with which all others of its container end."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # a fork is the child of who forks, who ends them
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
     return code if code >= 0 else 128 - code
 

@@ -63,7 +63,8 @@ class App:
         return self.run("deploy", *flags, *self.context(environment), *more)
 
     def destroy(self, environment: str) -> str:
-        return self.run("destroy", "--all", "--force", *self.context(environment))
+        """Destroy what was deployed last, as it was synthesised for that."""
+        return self.run("destroy", "--all", "--force", "--app", "cdk.out", *self.context(environment))
 
     def context(self, environment: str) -> tuple[str, ...]:
         account = ("-c", f"account={self.world.account}") if environment == "sandbox" else ()

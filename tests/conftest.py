@@ -147,6 +147,11 @@ def opensearch_servers(servers_home: Path) -> Iterator[Pool]:
         yield pool
 
 
+@pytest.fixture(scope="session")
+def trees() -> None:
+    """Taken by tests that look at every module as a tree: one worker has them all, and parses each once."""
+
+
 @pytest.fixture
 def neo4j_settings(neo4j_servers: Pool) -> Iterator[Settings]:
     """The settings of an empty Neo4j that no other test uses meanwhile."""

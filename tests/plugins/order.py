@@ -6,7 +6,8 @@ tests that share the one Neo4j, where two workers would wait for each other; the
 the first with what else is `slow(seconds)`. Each has the longest first. But what needs both servers comes behind all
 else that needs Neo4j: before it, the third would wait for its OpenSearch, which has fewer tests and is free by then.
 The last of them also has all that synthesises in its own process: to start the CDK there costs as much as a hundred of
-these tests. What is quick is dealt out behind, and taken by whoever has time.
+these tests; and all that looks at every module, to parse which takes seconds. What is quick is dealt out behind, and
+taken by whoever has time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import pytest
 from tests.plugins.slow_marks import LIMIT
 
 SHARED = ("neo4j_servers", "opensearch_servers")  # fixtures: one server for all workers
-STARTED = "with_node"  # a fixture: each worker starts its own
+# Fixtures of what each worker would have for itself: a CDK that has started, the modules as trees.
+OWN = ("with_node", "trees")
 
 
 @pytest.hookimpl(trylast=True)
@@ -51,7 +53,7 @@ def _place(item: pytest.Item, workers: int) -> int | None:
     for number, name in enumerate(SHARED[: workers - 1], 1):
         if name in used:
             return number
-    if STARTED in used and workers > 1:
+    if workers > 1 and any(each in used for each in OWN):
         return min(workers - 1, len(SHARED))
     return 0 if _seconds(item) else None
 

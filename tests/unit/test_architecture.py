@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.source import tree
+
+pytestmark = pytest.mark.usefixtures("trees")
+
 ROOT = Path(__file__).parents[2] / "src" / "seedbed"
 FREE_ROOMS = {"engines", "cdk"}
 # The room that all cloud engines share knows the cloud's own library, and its services, one of which keeps the records
@@ -102,12 +106,11 @@ def imported(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module or ''}.{each.name}" for each in node.names)
 
 
-def findings(source: str, allowed: Set[str] = frozenset()) -> list[str]:
+def findings(source: ast.Module, allowed: Set[str] = frozenset()) -> list[str]:
     """Return `line: what it says` for every engine that `source` names, but for what is `allowed` there."""
-    tree = ast.parse(source)
-    silent = docstrings(tree)
+    silent = docstrings(source)
     found = []
-    for node in ast.walk(tree):
+    for node in ast.walk(source):
         line = getattr(node, "lineno", 0)
         found += [f"{line}: import of {each}" for each in imported(node) if engine_in_import(each)]
         if not isinstance(node, ast.alias) or node.asname:
@@ -129,17 +132,17 @@ def test_the_core_names_no_engine() -> None:
     found = {}
     for path in core_files():
         room = path.relative_to(ROOT).parts[0]
-        found[path.relative_to(ROOT)] = findings(path.read_text(encoding="utf-8"), ALLOWED.get(room, set()))
+        found[path.relative_to(ROOT)] = findings(tree(path), ALLOWED.get(room, set()))
     assert len(found) > 100
     assert {path: each for path, each in found.items() if each} == {}
 
 
 def test_the_shared_modules_of_engines_name_none_either() -> None:
     for path in (ROOT / "engines").glob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert not [each for node in ast.walk(tree) for each in imported(node) if engine_in_import(each)]
-        comparisons = [node for node in ast.walk(tree) if isinstance(node, ast.Compare | ast.match_case)]
-        assert not [each for node in comparisons for each in findings(ast.unparse(node))]
+        module = tree(path)
+        assert not [each for node in ast.walk(module) for each in imported(node) if engine_in_import(each)]
+        comparisons = [node for node in ast.walk(module) if isinstance(node, ast.Compare | ast.match_case)]
+        assert not [each for node in comparisons for each in findings(ast.parse(ast.unparse(node)))]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,7 @@ def test_the_shared_modules_of_engines_name_none_either() -> None:
     ],
 )
 def test_the_check_finds(source: str) -> None:
-    assert findings(source)
+    assert findings(ast.parse(source))
 
 
 @pytest.mark.parametrize(
@@ -185,4 +188,4 @@ def test_the_check_finds(source: str) -> None:
     ],
 )
 def test_the_check_leaves_alone(source: str) -> None:
-    assert not findings(source)
+    assert not findings(ast.parse(source))

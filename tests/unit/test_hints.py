@@ -25,6 +25,8 @@ from seedbed.errors import (
 )
 from tests.support.source import tree
 
+pytestmark = pytest.mark.usefixtures("trees")
+
 SOURCE = Path(seedbed.__file__).parent
 NAMES = "|".join(map(re.escape, COMMANDS))
 PRINTED = re.compile(rf"\bseedbed (-C \S+ )?({NAMES})\b")

@@ -25,6 +25,7 @@ SLOW, SLOWEST = pytest.mark.slow.mark, pytest.mark.slow(40).mark
 GRAPH, SEARCH, NODE = ("neo4j_servers",), ("tmp_path", "opensearch_servers"), ("with_node",)
 BOTH = (*GRAPH, *SEARCH)
 BOTH_LAST = "both 1, both 2"
+TREES = ("trees",)
 ITEMS: list[Any] = [
     Item("a"),
     Item("graph 1", None, GRAPH),
@@ -38,17 +39,17 @@ ITEMS: list[Any] = [
     Item("c"),
     Item("cdk 1", None, NODE),
     Item("d"),
-    Item("cdk 2", None, NODE),
+    Item("tree", None, TREES),
 ]
 
 
 @pytest.mark.parametrize(
     ("workers", "shares"),
     [
-        (4, ["slowest, a, b", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, cdk 2", "c, d"]),
-        (3, ["slowest, a, b, c", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, cdk 2, d"]),
-        (2, ["slowest, a, b, search, c, d", f"slow, graph 1, graph 2, cdk 1, cdk 2, {BOTH_LAST}"]),
-        (1, [f"slowest, slow, {BOTH_LAST}, a, graph 1, b, search, graph 2, c, cdk 1, d, cdk 2"]),
+        (4, ["slowest, a, b", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, tree", "c, d"]),
+        (3, ["slowest, a, b, c", f"slow, graph 1, graph 2, {BOTH_LAST}", "search, cdk 1, tree, d"]),
+        (2, ["slowest, a, b, search, c, d", f"slow, graph 1, graph 2, cdk 1, tree, {BOTH_LAST}"]),
+        (1, [f"slowest, slow, {BOTH_LAST}, a, graph 1, b, search, graph 2, c, cdk 1, d, tree"]),
     ],
 )
 def test_each_worker_begins_with_something_else_and_the_rest_keeps_its_order(

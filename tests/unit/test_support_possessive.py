@@ -14,6 +14,9 @@ from seedbed.support import possessive as module
 from seedbed.support.possessive import possessive
 from tests.support.source import tree
 
+pytestmark = pytest.mark.usefixtures("trees")
+
+
 _OF_A_GROUP = re.compile(r"[^(]\)(?:[*+?]|\{\d*,?\d*\})\+")
 
 

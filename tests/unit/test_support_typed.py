@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
+
 from tests.support.source import tree
+
+pytestmark = pytest.mark.usefixtures("trees")
 
 ROOT = Path(__file__).parents[2] / "src" / "seedbed"
 

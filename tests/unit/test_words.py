@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import msgspec
+import pytest
 
 from seedbed.cli.main import COMMANDS, cli
 from seedbed.documents.schemas import DOCUMENTS, schema
@@ -17,6 +18,8 @@ from seedbed.engines import registry
 from seedbed.engines.capabilities import SupportsSchemas
 from seedbed.manifest.schema import json_schema
 from tests.support.source import tree as parsed
+
+pytestmark = pytest.mark.usefixtures("trees")
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "seedbed"

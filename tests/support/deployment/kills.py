@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal
 
 from tests.support.aws_proxy import Call, Proxy, mutating
@@ -52,17 +52,23 @@ def killed_at_each_step(
     account: str,
     start: Callable[[], subprocess.Popen[str]],
     when: Literal["asked", "answered"],
+    *,
+    one_of: Collection[str] = (),
 ) -> list[str]:
     """Kill what `start` starts at the first step that it was not killed at before, until it ends by itself.
 
-    Returns the steps at which it was killed, in their order. Every run after a kill has to come further than the one
+    `one_of`: operations, of each of which one step is enough; none: at every step. Returns the steps at which it was killed, in their order. Every run after a kill has to come further than the one
     before, and the last one has to end well.
     """
     seen: list[str] = []
+
+    def is_next(call: Call) -> bool:
+        if one_of and (call.operation not in one_of or call.operation in {each.split()[1] for each in seen}):
+            return False
+        return is_step(call, account) and step(call) not in seen
+
     while True:
-        with aws.hold(
-            lambda call: is_step(call, account) and step(call) not in seen, when=when, times=1
-        ) as held:
+        with aws.hold(is_next, when=when, times=1) as held:
             running = start()
             end = time.monotonic() + _PATIENCE
             while running.poll() is None and not held.hits:

@@ -12,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # a dependency of the emulator: no stubs are locked
 
 from tests.support.projects import clean_environment, run
+from tests.support.servers import Lend
 from tests.support.warm_commands import WarmCommands
 
 ENGINES = ("dynamodb", "neo4j", "opensearch", "postgres")
@@ -43,12 +44,15 @@ def directory(short_path: Path) -> Iterator[Path]:
         run(short_path / "shop", "env", "down", "sandbox")
 
 
-@pytest.mark.slow(30)
-def test_what_init_prints_brings_every_engine_up_and_its_workflow_succeeds(directory: Path) -> None:
+@pytest.mark.slow(15)
+def test_what_init_prints_brings_every_engine_up_and_its_workflow_succeeds(
+    lent: Lend, directory: Path
+) -> None:
     engines = " ".join(f"--engine {each}" for each in ENGINES)
     printed = type_in(directory, f"seedbed init --yes shop {engines}").partition("next:\n")[2]
     commands = [each.strip() for each in printed.splitlines()]
     assert [each.split()[0] for each in commands] == ["cd", *["seedbed"] * 4]
+    lent(directory / "shop" / ".seedbed" / "sandbox", ["catalog.neo4j"], ["catalog.opensearch"])
     said = type_in(directory, "\n".join(commands))
     for each in ENGINES:
         assert re.search(rf"✓  catalog/{each} .*\b1 migration applied", said), said

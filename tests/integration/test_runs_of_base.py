@@ -25,7 +25,7 @@ from tests.support.postgres.wire import connected
 from tests.support.projects import run
 from tests.support.servers import Settings
 
-pytestmark = pytest.mark.slow(90)
+pytestmark = pytest.mark.slow(30)
 
 LIST = ("share", "list", "-e", BASE)
 

@@ -14,9 +14,11 @@ from seedbed.engines.dynamodb.sandbox.world import World
 from seedbed.engines.postgres import snapshots as dispatch
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.engines.postgres.snapshots import clusters
+from seedbed.project.releasing import children
 from tests.support.aws_proxy import Proxy
 from tests.support.dynamodb import snapshot_site as courses
 from tests.support.edtech_release.site import Brought, Checkout, Site, asking, checkout, former, synthesised
+from tests.support.forked import DOOR
 from tests.support.kept_snapshots import KeptCourses, KeptNotes, KeptTutors, KeptUsers
 from tests.support.neo4j import snapshot_site as tutors
 from tests.support.opensearch import snapshot_site as notes
@@ -27,6 +29,7 @@ from tests.support.projects import ProjectFiles
 from tests.support.released import Users, write_users
 from tests.support.released_sites import Released
 from tests.support.servers import Pool, Settings
+from tests.support.warm_commands import WarmCommands
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +46,29 @@ def opened(tmp_path_factory: pytest.TempPathFactory, postgres_server: EmbeddedSe
     return root
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The program that the commands of steps are, without a new interpreter for each; not for tests that kill."""
+    home = tmp_path_factory.mktemp("warm")
+    commands = WarmCommands(home)
+    yield str(home / "seedbed")
+    commands.close()
+
+
+@pytest.fixture(autouse=True)
+def warm_here(warm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a release is taken further in this process."""
+    monkeypatch.setattr(children, "SEEDBED", (warm,))
+
+
 @pytest.fixture
 def site(
-    opened: Path, tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+    opened: Path, tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str], warm: str
 ) -> Users:
     shutil.copytree(opened, tmp_path, dirs_exist_ok=True)
-    return Users(tmp_path, postgres_server, new_database())
+    found = Users(tmp_path, postgres_server, new_database())
+    found.env = {**found.env, DOOR: warm}
+    return found
 
 
 @pytest.fixture

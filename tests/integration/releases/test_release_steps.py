@@ -10,6 +10,7 @@ import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import StepName
+from tests.support.forked import DOOR
 from tests.support.postgres.wire import connected, wait_until
 from tests.support.projects import ProjectFiles
 from tests.support.released import ENV, RELEASE, Users, write_users
@@ -92,7 +93,8 @@ def test_what_was_killed_goes_on_behind_its_last_command_and_two_do_not_take_one
 ) -> None:
     room = tmp_path / "temporary"
     room.mkdir()
-    site.env = {**site.env, "TMPDIR": str(room)}
+    cold = {name: value for name, value in site.env.items() if name != DOOR}
+    site.env = {**cold, "TMPDIR": str(room)}
     with connected(
         site.server, site.database
     ) as connection:  # a table of this name keeps the first apply waiting
@@ -150,13 +152,13 @@ def test_a_release_is_taken_back_before_its_contract(site: Users) -> None:
 
 @pytest.mark.slow
 def test_new_code_is_brought_by_a_program_and_soaks(
-    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str], warm: str
 ) -> None:
     write_users(ProjectFiles(tmp_path), HOOKED)
     (tmp_path / "deploy.sh").write_text(DEPLOY)
     site = Users(tmp_path, postgres_server, new_database())
     told = tmp_path / "told"
-    site.env = {**site.env, "TOLD": str(told)}
+    site.env = {**site.env, "TOLD": str(told), DOOR: warm}
     site.build(images={"api": f"sha256:{'a' * 64}"})
     assert site.open().code == 0
 

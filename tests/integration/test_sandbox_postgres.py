@@ -28,6 +28,7 @@ from seedbed.servers import locks
 from seedbed.servers import server as servers
 from tests.support.postgres.clusters import furnish
 from tests.support.processes import alive, gone, until
+from tests.support.servers import quick_folder
 
 SOURCE = Path(__file__).parents[2] / "src"
 PATHS = os.pathsep.join([str(SOURCE), *filter(None, sys.path)])
@@ -102,8 +103,8 @@ def new_home() -> Iterator[Callable[..., Path]]:
     """Make homes; at the end, see that nothing is left running, and remove them and what they moved to."""
     parents: list[Path] = []
 
-    def make(name: str = "sandbox", *, below: str = "/tmp") -> Path:
-        parents.append(Path(tempfile.mkdtemp(prefix="sb-", dir=below)))
+    def make(name: str = "sandbox") -> Path:
+        parents.append(Path(tempfile.mkdtemp(prefix="sb-", dir=quick_folder())))
         return parents[-1] / name
 
     yield make
@@ -128,7 +129,7 @@ def home(new_home: Callable[..., Path], cluster: Path) -> Path:
 @pytest.fixture(scope="module")
 def served(cluster: Path) -> Iterator[EmbeddedServer]:
     """A server for the tests that only look at it, or make databases of their own."""
-    with tempfile.TemporaryDirectory(prefix="sb-", dir="/tmp") as parent:
+    with tempfile.TemporaryDirectory(prefix="sb-", dir=quick_folder()) as parent:
         furnish(Path(parent, "sandbox"), cluster)
         with embedded(Path(parent, "sandbox")) as server:
             yield server
@@ -376,9 +377,12 @@ def test_the_environment_of_the_owner_does_not_reach_the_server(
 # --- places, users, binaries
 
 
-def test_two_sandboxes_run_side_by_side(new_home: Callable[..., Path]) -> None:
+def test_two_sandboxes_run_side_by_side(new_home: Callable[..., Path], cluster: Path) -> None:
     with ExitStack() as stack:
-        one, two = (stack.enter_context(embedded(new_home())) for _ in range(2))
+        homes = [new_home() for _ in range(2)]
+        for each in homes:
+            furnish(each, cluster)
+        one, two = (stack.enter_context(embedded(each)) for each in homes)
         run(one, "CREATE TABLE only_here ()")
         assert run(two, "SELECT count(*) FROM pg_class WHERE relname = 'only_here'") == [(0,)]
 

@@ -85,9 +85,9 @@ def _can(connection: psycopg.Connection[tuple[Any, ...]], statement: str) -> boo
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """A server whose administrator is like RDS's."""
-    with tcp_server(tmp_path_factory.mktemp("contract")) as found:
+    with tcp_server() as found:
         (found.data_directory / "pg_hba.conf").write_text(_HBA)
         with connected(found, "postgres") as connection:
             connection.execute("SELECT pg_reload_conf()")

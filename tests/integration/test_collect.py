@@ -470,10 +470,10 @@ def test_who_uses_an_environment_while_it_is_collected_keeps_what_is_left_of_it(
 
 @pytest.mark.slow
 def test_in_the_task_of_a_base_databases_on_its_server_go_with_their_environment(
-    account: Account, tmp_path_factory: pytest.TempPathFactory
+    account: Account,
 ) -> None:
     logins = {each: Secret("canary-gc-1f9c") for each in ("user", "app_user")}
-    with base_server(tmp_path_factory.mktemp("shared")) as server:
+    with base_server() as server:
         base = Base(server, "rds")
         shares = [
             Share(account.platform, name, "user/postgres") for name in ("dev-ana", "dev-ben", "dev-lost")

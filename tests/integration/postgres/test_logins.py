@@ -22,10 +22,10 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+def server() -> Iterator[EmbeddedServer]:
     """A server that asks for passwords, logs what defines things and keeps what it was sent."""
     settings = {"log_statement": "ddl", "shared_preload_libraries": "pg_stat_statements"}
-    with tcp_server(tmp_path_factory.mktemp("logins"), **settings) as found:
+    with tcp_server(**settings) as found:
         (found.data_directory / "pg_hba.conf").write_text(HBA)
         with connected(found, "postgres") as connection:
             connection.execute("SELECT pg_reload_conf()")

@@ -25,8 +25,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    with base_server(tmp_path_factory.mktemp("sharing")) as found:
+def server() -> Iterator[EmbeddedServer]:
+    with base_server() as found:
         yield found
 
 

@@ -14,8 +14,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def rds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
-    with base_server(tmp_path_factory.mktemp("killed")) as server:
+def rds() -> Iterator[Base]:
+    with base_server() as server:
         base = Base(server, "rds")
         filled(base, "dev-first")
         base.keep(base.part("dev-first"), "first")

@@ -247,11 +247,9 @@ def test_a_server_of_rds_is_verified_against_amazon_s_authorities_though_nothing
 
 
 @pytest.fixture(scope="module")
-def real(
-    tmp_path_factory: pytest.TempPathFactory, authority: Authority
-) -> Iterator[tuple[EmbeddedServer, bool]]:
+def real(authority: Authority) -> Iterator[tuple[EmbeddedServer, bool]]:
     """A server with TCP of its own, and whether its build has TLS (that of the extra `[sandbox]` has not)."""
-    with tcp_server(tmp_path_factory.mktemp("tls")) as server:
+    with tcp_server() as server:
         issued = authority.ca.issue_cert("localhost", HERE)
         chain = b"".join(each.bytes() for each in issued.cert_chain_pems)
         for name, content in {"server.key": issued.private_key_pem.bytes(), "server.crt": chain}.items():

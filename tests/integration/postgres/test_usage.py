@@ -43,8 +43,8 @@ def migration(text: str) -> Migration:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    with tcp_server(tmp_path_factory.mktemp("usage"), shared_preload_libraries="pg_stat_statements") as found:
+def server() -> Iterator[EmbeddedServer]:
+    with tcp_server(shared_preload_libraries="pg_stat_statements") as found:
         yield found
 
 

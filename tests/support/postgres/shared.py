@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 
@@ -23,9 +22,9 @@ HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
 @contextmanager
-def base_server(home: Path, **settings: str) -> Iterator[EmbeddedServer]:
+def base_server(**settings: str) -> Iterator[EmbeddedServer]:
     """Run a server that asks for passwords, with an administrator like RDS's, `rds`, and a superuser, `boss`."""
-    with tcp_server(home, **settings) as found:
+    with tcp_server(**settings) as found:
         (found.data_directory / "pg_hba.conf").write_text(HBA)
         with connected(found, "postgres") as connection:
             connection.execute("SELECT pg_reload_conf()")

@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -25,6 +25,7 @@ from seedbed.model.environment import Environment
 from seedbed.model.platform import Database
 from seedbed.model.target import Target
 from tests.support.projects import Ran, command
+from tests.support.servers import quick_folder, remove_soon
 from tests.support.wire.proxy import at_once
 
 HERE = "127.0.0.1"
@@ -215,17 +216,20 @@ def _pump(client: socket.socket, path: str) -> None:
 
 
 @contextmanager
-def tcp_server(home: Path, **settings: str) -> Iterator[EmbeddedServer]:
-    """Run a PostgreSQL under `home` that also listens on a free port of 127.0.0.1."""
+def tcp_server(**settings: str) -> Iterator[EmbeddedServer]:
+    """Run a PostgreSQL of its own, in memory if it can be, that also listens on a free port of 127.0.0.1."""
     port = free_port()
+    home = Path(tempfile.mkdtemp(prefix="seedbed-t-", dir=quick_folder()))
+    home.chmod(0o755)
     changed = {"listen_addresses": HERE, "port": str(port), **settings}
     with (
         mock.patch.object(local, "PORT", port),
         mock.patch.object(local, "SOCKET", f"s/.s.PGSQL.{port}"),
         mock.patch.object(local, "SETTINGS", {**local.SETTINGS, **changed}),
-        embedded(home) as server,
+        ExitStack() as closing,
     ):
-        yield server
+        closing.callback(remove_soon, home)
+        yield closing.enter_context(embedded(home))
 
 
 # pgbouncer

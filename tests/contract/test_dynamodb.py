@@ -7,13 +7,10 @@ server is enough that stores what it is told, and ministack takes a third of the
 from __future__ import annotations
 
 import json
-import re
-import select
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from io import BufferedIOBase
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +45,7 @@ from tests.support.aws_proxy import Proxy, proxy  # noqa: E402
 from tests.support.dynamodb.accounts import Accounts  # noqa: E402
 from tests.support.dynamodb.metrics import CloudWatch  # noqa: E402
 from tests.support.servers import new_account  # noqa: E402
+from tests.support.wire.passage import answered, body_of, field_of, has_hung_up, head_of, said  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
 REGION = "eu-central-1"
@@ -121,9 +119,7 @@ class Door(ThreadingTCPServer):
 
 
 class _Passage(StreamRequestHandler):
-    """One connection, with one of its own to the server. What is said goes through as it is: to take each head to
-    pieces and to connect anew for each request was most of what a test of this contract took.
-    """
+    """One connection, with one of its own to the server. What is said goes through as it is."""
 
     server: Door
     disable_nagle_algorithm = True
@@ -131,26 +127,26 @@ class _Passage(StreamRequestHandler):
     def handle(self) -> None:
         with ExitStack() as lines:
             behind: socket.socket | None = None
-            while head := _head(self.rfile):
-                body = self.rfile.read(int(_field(head, b"content-length") or 0))
-                account = _between(_field(head, b"authorization"), "Credential=", "/")
+            while head := head_of(self.rfile):
+                body = body_of(head, self.rfile)
+                account = _between(field_of(head, b"authorization"), "Credential=", "/")
                 if b"Action=GetCallerIdentity" in body and not self.server.has_sts:
-                    self.wfile.write(_said("200 OK", "text/xml", _identity(account)))
+                    self.wfile.write(said("200 OK", "text/xml", _identity(account)))
                     continue
                 if KNOCK.encode() in body:
                     self._wait(account)
-                operation = _field(head, b"x-amz-target").rpartition(".")[2]
+                operation = field_of(head, b"x-amz-target").rpartition(".")[2]
                 trouble = self.server.trouble.get(account)
                 met = trouble.meets(operation, body) if trouble else ""
                 if met in _REFUSALS:
                     code, message = _REFUSALS[met]
-                    said = json.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})
-                    self.wfile.write(_said("400 Bad Request", "application/x-amz-json-1.0", said.encode()))
+                    told = json.dumps({"__type": f"com.amazon.coral.service#{code}", "message": message})
+                    self.wfile.write(said("400 Bad Request", "application/x-amz-json-1.0", told.encode()))
                     continue
-                if behind is None or _has_hung_up(behind):
+                if behind is None or has_hung_up(behind):
                     behind = lines.enter_context(self.server.connected())
                 behind.sendall(head + body)
-                answer = _answered(behind)
+                answer = answered(behind)
                 if met:
                     return
                 self.wfile.write(answer)
@@ -159,7 +155,7 @@ class _Passage(StreamRequestHandler):
         door, is_inside = self.server, False
         with door.changed:
             while account in door.closed:
-                is_alive = not _has_hung_up(self.connection)
+                is_alive = not has_hung_up(self.connection)
                 if is_alive is not is_inside:
                     is_inside = is_alive
                     door.inside[account] = door.inside.get(account, 0) + (1 if is_alive else -1)
@@ -169,43 +165,8 @@ class _Passage(StreamRequestHandler):
                 door.inside[account] -= 1
 
 
-def _head(stream: BufferedIOBase) -> bytes:
-    """Return the lines up to the first empty one, that one too; nothing where the other side has hung up."""
-    head = b""
-    while line := stream.readline():
-        head += line
-        if line == b"\r\n":
-            return head
-    return b""
-
-
-def _field(head: bytes, name: bytes) -> str:
-    found = re.search(rb"(?im)^%s:[ \t]*([^\r\n]*)" % name, head)
-    return found[1].decode() if found else ""
-
-
 def _between(text: str, left: str, right: str) -> str:
     return text.partition(left)[2].partition(right)[0]
-
-
-def _answered(behind: socket.socket) -> bytes:
-    """Return the server's whole answer, as it is."""
-    with behind.makefile("rb") as stream:
-        head = _head(stream)
-        return head + stream.read(int(_field(head, b"content-length")))
-
-
-def _said(status: str, kind: str, body: bytes) -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def _has_hung_up(client: socket.socket) -> bool:
-    if not select.select([client], [], [], 0)[0]:
-        return False
-    try:
-        return not client.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return True
 
 
 def _identity(account: str) -> bytes:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,6 +44,7 @@ from seedbed.testing.runner import Text  # noqa: E402
 from tests.support.opensearch import beside  # noqa: E402
 from tests.support.opensearch.beside import beside_another  # noqa: E402
 from tests.support.servers import Pool  # noqa: E402
+from tests.support.wire.passage import answered, body_of, field_of, has_hung_up, head_of, said  # noqa: E402
 from tests.support.wire.silent import SilentLine, over_tcp, silent_line  # noqa: E402
 
 KEEP, DROP = "keep", "drop"  # what becomes of a request that knocked, once its sender has died
@@ -61,8 +61,14 @@ mappings = { properties = { id = { type = "long" }, name = { type = "keyword" },
 
 
 _ANSWERS = {
-    "denied": (403, {"error": {"type": "security_exception", "reason": "no permissions for ana"}}),
-    "expired": (401, {"error": {"type": "security_exception", "reason": "the token is expired"}}),
+    "denied": (
+        "403 Forbidden",
+        {"error": {"type": "security_exception", "reason": "no permissions for ana"}},
+    ),
+    "expired": (
+        "401 Unauthorized",
+        {"error": {"type": "security_exception", "reason": "the token is expired"}},
+    ),
 }
 
 
@@ -91,13 +97,14 @@ class Trouble:
             return "" if self._after >= 0 else self._kind
 
 
-class Door(ThreadingHTTPServer):
+class Door(ThreadingTCPServer):
     """A proxy before a cluster that keeps requests which knock while it is closed.
 
     A kept request goes on its way when the door opens, even if its sender has died: a packet knows no owner.
     """
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(("127.0.0.1", 0), _Passage)
@@ -111,61 +118,48 @@ class Door(ThreadingHTTPServer):
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
+    def connected(self) -> socket.socket:
+        host, _, port = self.behind.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout=60)
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: clients are killed here."""
 
 
-class _Passage(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Passage(StreamRequestHandler):
+    """One connection, with one of its own to the server. What is said goes through as it is."""
+
     server: Door
     disable_nagle_algorithm = True
 
-    def setup(self) -> None:
-        super().setup()
-        self.behind = HTTPConnection(self.server.behind, timeout=60)
-
-    def finish(self) -> None:
-        self.behind.close()
-        super().finish()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-    def _pass(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        knock = self.headers.get("X-Knock")
-        if knock and not self._wait() and knock == DROP:
-            return
-        trouble = self.server.trouble
-        met = trouble.meets(self.command, self.path) if trouble else ""
-        if met in _ANSWERS:
-            status, said = _ANSWERS[met]
-            self._answer(status, {"Content-Type": "application/json"}, json.dumps(said).encode())
-            return
-        if met:
-            self.close_connection = True
-            return
-        self.behind.request(self.command, self.path, body, dict(self.headers))
-        answer = self.behind.getresponse()
-        self._answer(answer.status, dict(answer.getheaders()), answer.read())
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
-
-    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def handle(self) -> None:
+        with ExitStack() as lines:
+            behind: socket.socket | None = None
+            while head := head_of(self.rfile):
+                body = body_of(head, self.rfile)
+                method, path, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
+                knock = field_of(head, b"x-knock")
+                if knock and not self._wait() and knock == DROP:
+                    return
+                trouble = self.server.trouble
+                met = trouble.meets(method, path) if trouble else ""
+                if met in _ANSWERS:
+                    status, told = _ANSWERS[met]
+                    self.wfile.write(said(status, "application/json", json.dumps(told).encode()))
+                    continue
+                if met:
+                    return
+                if behind is None or has_hung_up(behind):
+                    behind = lines.enter_context(self.server.connected())
+                behind.sendall(head + body)
+                self.wfile.write(answered(behind, method))
 
     def _wait(self) -> bool:
         """Wait until the door is open; return whether the sender is still there."""
         door, is_inside, is_alive = self.server, False, True
         with door.changed:
             while door.is_closed:
-                is_alive = not _has_hung_up(self.connection)
+                is_alive = not has_hung_up(self.connection)
                 if is_alive is not is_inside:
                     is_inside = is_alive
                     door.inside += 1 if is_alive else -1
@@ -174,15 +168,6 @@ class _Passage(BaseHTTPRequestHandler):
             if is_inside:
                 door.inside -= 1
         return is_alive
-
-
-def _has_hung_up(client: socket.socket) -> bool:
-    if not select.select([client], [], [], 0)[0]:
-        return False
-    try:
-        return not client.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return True
 
 
 class Inside:

@@ -86,10 +86,14 @@ class Swapping:
         return replace(planned, seconds=time.monotonic() - began, is_over=True)
 
     def _is_there_by_now(self, planned: Swap) -> bool:
-        """Return whether somebody else has done since what was planned. Raises Busy where he did something else."""
+        """Return whether somebody else has done since what was planned. Raises Busy where he did something else.
+
+        What a killed swap asked for may come about at last: to go back from there loses nothing that was not said.
+        """
         goal, start = ("beside", "swapped") if planned.is_back else ("swapped", "beside")
+        expected = {"between"} if planned.goes_on else {start}
         state = self._swaps.state()
-        if state not in (goal, "between" if planned.goes_on else start):
+        if state not in expected | {goal} | ({start} if planned.is_back else set()):
             raise Busy(
                 f"another command exchanges {planned.database} with a copy as well",
                 because="they are not where they were when it was said what is lost",

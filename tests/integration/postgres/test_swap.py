@@ -142,10 +142,10 @@ def test_a_session_that_comes_between_look_and_rename_cannot_write(
     late: list[psycopg.Connection[Any]] = []
     real = Rds.asked_again
 
-    def asked_again(self: Rds, operation: str, **asked: Any) -> None:
+    def asked_again(self: Rds, operation: str, **asked: Any) -> bool:
         if operation == "ModifyDBCluster" and not late:
             late.append(psycopg.connect(site.conninfo(), autocommit=True))
-        real(self, operation, **asked)
+        return real(self, operation, **asked)
 
     monkeypatch.setattr(Rds, "asked_again", asked_again)
     swap(site)
@@ -158,25 +158,24 @@ def test_of_two_who_lead_opposite_ways_at_once_one_goes_on(
 ) -> None:
     real, renamed = Rds.asked_again, list[str]()
 
-    def asked_again(self: Rds, operation: str, **asked: Any) -> None:
+    def asked_again(self: Rds, operation: str, **asked: Any) -> bool:
         if operation == "ModifyDBCluster":
             renamed.append(asked["NewDBClusterIdentifier"])
+            if len(renamed) == 1:
+                assert site.sql("SHOW default_transaction_read_only") == [("on",)]
             if len(renamed) == 2:  # the cluster is aside, and the copy is about to get its name
                 swap(site, back=True)
-        real(self, operation, **asked)
+        return real(self, operation, **asked)
 
     def close(*args: Any, **options: Any) -> bool:
+        monkeypatch.setattr(door, "close", closing)
         was_open = closing(*args, **options)
         assert swap(site, back=True).is_over  # which lets in again whoever was kept out
         return was_open
 
     closing = door.close
     monkeypatch.setattr(Rds, "asked_again", asked_again)
-    with monkeypatch.context() as once:
-        once.setattr(door, "close", close)
-        with pytest.raises(Busy, match="another command gives the place"):
-            swap(site)
-    assert renamed == []
+    monkeypatch.setattr(door, "close", close)
     with pytest.raises(Busy, match="another command gives the place") as caught:
         swap(site)
     assert (caught.value.exit_code, renamed) == (ExitCode.UNAVAILABLE, [ASIDE, CLUSTER, CLUSTER])

@@ -54,12 +54,16 @@ class Rds:
                 return
             marker = {"Marker": answer["Marker"]}
 
-    def asked_again(self, operation: str, **asked: Any) -> None:
-        """Ask for something that may be under way, or wait for something else: the next look tells."""
+    def asked_again(self, operation: str, **asked: Any) -> bool:
+        """Ask for something that may be under way, or wait for something else: the next look tells.
+
+        Return whether it is begun by this.
+        """
         try:
             self.ask(operation, **asked)
         except (Existing, Missing, NotNow):
-            return
+            return False
+        return True
 
     def ask(self, operation: str, **asked: Any) -> dict[str, Any]:
         def named(code: str, said: str) -> SeedbedError | None:

@@ -38,7 +38,8 @@ class ClusterSwap:
         self._end = f"-before-{name}"
         self._marks = (name, f"{name}-back")  # of the database, and of the copy, while nobody writes to it
         self._misses = 0
-        self._way = 0  # how far it has been: what loses the place has it, nothing has, what is to have it has
+        self._way = 0  # how far it was: what is to lose the place has it, nothing has, what is to have it has
+        self._has_begun = False  # a rename of a cluster
 
     @property
     def lost(self) -> Sequence[str]:
@@ -90,7 +91,7 @@ class ClusterSwap:
     def swap(self, owner: Owner) -> str:
         del owner  # nobody writes any more
         here, aside = self._described(self._cluster), self._described(self._cluster + self._end)
-        self._require_onward(here, to_copy=True)
+        self._look_on(here, back=False)
         if here is not None and not self._is_copy(here):
             return self._rename(here, self._cluster + self._end)
         if aside is None:
@@ -131,7 +132,7 @@ class ClusterSwap:
     def back(self, owner: Owner) -> str:
         del owner
         here, aside = self._described(self._cluster), self._described(self._cluster + self._end)
-        self._require_onward(here, to_copy=False)
+        self._look_on(here, back=True)
         if here is not None and self._is_copy(here):
             if aside is None:
                 raise Refused(
@@ -170,20 +171,27 @@ class ClusterSwap:
         members = [*_members(here), *(_members(beside) if beside else ())]
         return self._settling(members) or self._leading_to(self._marks[1])
 
-    def _require_onward(self, here: Told | None, *, to_copy: bool) -> None:
-        """Raise Busy where the place is further from what is to have it than it was, or open while it is to be lost.
+    def _look_on(self, here: Told | None, *, back: bool) -> None:
+        """Close what is to lose the place, and was let in again. Raises Busy where it has the place after we moved on.
 
-        Somebody else leads the other way, who goes on; or has led, and lets applications write there.
+        Then somebody else leads the other way, and goes on. Before this one has begun a rename, what a killed one
+        asked for may still come about.
         """
-        way = 1 if here is None else 2 if self._is_copy(here) is to_copy else 0
-        is_open = here is not None and way == 0 and here["Status"] == "available"
-        if way < self._way or (is_open and not door.closed_by(self._address)):
+        way = 1 if here is None else 0 if self._is_copy(here) is back else 2
+        if self._has_begun and way < self._way:
             raise Busy(
                 f"another command gives the place of {self._cluster} to the other of the two",
-                because=f"{'the database' if to_copy else 'the copy'} has it, or is about to",
+                because=f"{'the copy' if back else 'the database'} has it, or is about to",
                 try_="wait until that is over; then look at it again, with --dry-run",
             )
         self._way = way
+        if (
+            here is not None
+            and way == 0
+            and here["Status"] == "available"
+            and not door.closed_by(self._address)
+        ):
+            door.close(self._address, self._marks[back], disconnect=False)
 
     def _leading_to(self, mark: str) -> str:
         """Return that the endpoint does not lead yet to what has its name now, but to what has `mark`, or nowhere."""
@@ -251,7 +259,7 @@ class ClusterSwap:
         if cluster["Status"] not in {"available", "renaming"}:
             return _waits(cluster)
         if cluster["Status"] == "available":
-            self._rds.asked_again(
+            self._has_begun |= self._rds.asked_again(
                 "ModifyDBCluster",
                 DBClusterIdentifier=name,
                 NewDBClusterIdentifier=new,

@@ -9,16 +9,18 @@ import pytest
 
 from seedbed.engines.postgres.sandbox import EmbeddedServer
 from seedbed.model.release import DRILL, StepName
+from tests.support.forked import DOOR
 from tests.support.projects import ProjectFiles
 from tests.support.released import ENV, RELEASE, Users, write_users
 
 
 @pytest.mark.slow
 def test_a_contract_waits_until_a_snapshot_was_tried(
-    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str]
+    tmp_path: Path, postgres_server: EmbeddedServer, new_database: Callable[[], str], warm: str
 ) -> None:
     write_users(ProjectFiles(tmp_path), f'{RELEASE}drill_max_age = "31d"\nsnapshot_keep = "30d"\n')
     site = Users(tmp_path, postgres_server, new_database())
+    site.env = {**site.env, DOOR: warm}
     site.build()
     assert site.open().code == 0
     for step in (StepName.CODE, StepName.CONTRACT):

@@ -12,6 +12,7 @@ from seedbed.model.release import StepName
 from seedbed.project.releasing.readers import CLOSES, LOOK, OPENS
 from tests.support.aws_proxy import proxy
 from tests.support.ecs import Cluster
+from tests.support.forked import DOOR
 from tests.support.postgres.wire import connected
 from tests.support.projects import ProjectFiles
 from tests.support.released import ENV, Users
@@ -53,6 +54,7 @@ def test_a_read_between_the_steps_closes_the_gate_as_an_old_task_does_and_those_
     postgres_server: EmbeddedServer,
     new_database: Callable[[], str],
     cluster: tuple[Cluster, Mapping[str, str]],
+    warm: str,
 ) -> None:
     files.manifest(["user"], RELEASE)
     manifest = files.root / "seedbed.toml"
@@ -62,7 +64,7 @@ def test_a_read_between_the_steps_closes_the_gate_as_an_old_task_does_and_those_
     files.migration("20260101000002_fill", "UPDATE old SET id = id;", directives="phase=migrate")
     files.migration("20260101000003_drop", "DROP TABLE old;", directives="phase=contract")
     site = Users(files.root, postgres_server, new_database())
-    site.env = {**site.env, **cluster[1]}
+    site.env = {**site.env, **cluster[1], DOOR: warm}
     site.build(images={"api": f"repo@{IMAGE}"})
     assert site.open().code == 0
     site.next("--through", "expand")

@@ -10,7 +10,7 @@ from seedbed.errors import SeedbedError
 from seedbed.model.release import CODE, READER, SNAPSHOT, VERIFY, Approval, Evidence, Release, Step, StepName
 from seedbed.model.release_rules import WeeklyFreeze, frozen, usual
 from seedbed.planning.people import same_person
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.planning.releases import again, beat, carried_out, claim, end, fail, finish, is_silent
 from seedbed.support.phrases import DAY
 from tests.support.release_steps import ANA, BEN, EVA, HOUR, ROBOT, T0, USER, a_release, person

@@ -20,7 +20,7 @@ from seedbed.model.release import (
     StepName,
 )
 from seedbed.model.release_rules import ReleaseRules, usual
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.planning.releases import claim, finish
 from seedbed.support.phrases import DAY
 

@@ -23,7 +23,7 @@ from seedbed.planning.releases import SILENCE, choices, claim, end, hold, taken_
 from seedbed.project.releasing import former as formers
 from seedbed.project.releasing import opening
 from seedbed.project.releasing.cost import after_contract
-from seedbed.project.releasing.going import Operator
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked
 from seedbed.releases.directory_store import DirectoryStore
 from tests.support.release_steps import (

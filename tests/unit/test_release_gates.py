@@ -25,7 +25,8 @@ from seedbed.model.release import (
 from seedbed.model.release_rules import DatedFreeze, NewCode, usual
 from seedbed.planning.drills import last_drills
 from seedbed.planning.people import same_person, shown
-from seedbed.planning.release_gates import Facts, gates, opens_at, require_open, worn_out
+from seedbed.planning.release_facts import Facts
+from seedbed.planning.release_gates import gates, opens_at, require_open, worn_out
 from seedbed.planning.releases import tried
 from seedbed.support.phrases import DAY
 from tests.support.release_steps import (

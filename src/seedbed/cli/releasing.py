@@ -10,7 +10,7 @@ from seedbed.cli.context import CommandContext, signals
 
 if TYPE_CHECKING:
     from seedbed.model.environment import Environment
-    from seedbed.project.releasing.going import Operator
+    from seedbed.project.releasing.operator import Operator
     from seedbed.releases.store import ReleaseStore
 
 
@@ -59,7 +59,7 @@ def show_none(context: CommandContext, env: str) -> None:
 def operating(context: CommandContext, env: str, note: str = "") -> Iterator[Operator]:
     """Yield who goes on with releases from here; Ctrl-C and SIGTERM reach the commands that run within this context."""
     from seedbed.execution.stopping import Stop
-    from seedbed.project.releasing.going import Operator
+    from seedbed.project.releasing.operator import Operator
 
     store, stop = store_of(context, env), Stop()
     files = context.project.home.parent / "snapshots"  # beside the sandbox, as `snapshot take` has it

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from seedbed.errors import Hint, call
 from seedbed.model.release import Approval, Gate, Identity, Release, Step, StepName
 from seedbed.model.release_rules import GATED
 from seedbed.planning.people import distinct, named, same_person
+from seedbed.planning.release_facts import Facts
 from seedbed.support.phrases import count, listed, whole_hours
-
-if TYPE_CHECKING:  # the gates of a step are made of these and of others
-    from seedbed.planning.release_gates import Facts
 
 SKEW = 5.0  # seconds between the clocks of a store's parts, of which some tell whole seconds
 _OPENED = "who opened a release does not approve it"

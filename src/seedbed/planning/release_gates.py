@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from msgspec import Struct
-
 from seedbed.errors import GateClosed, Hint, Refused, call
 from seedbed.model.release import (
     CODE,
@@ -18,8 +16,6 @@ from seedbed.model.release import (
     Approval,
     Evidence,
     Gate,
-    Identity,
-    Opening,
     Release,
     Step,
     StepName,
@@ -28,30 +24,10 @@ from seedbed.model.release_rules import GATED, ReleaseRules, frozen
 from seedbed.planning.consents import SKEW, approve_hint, consents, sorted_out
 from seedbed.planning.drills import drill_gate
 from seedbed.planning.people import named, shown
+from seedbed.planning.release_facts import Facts
 from seedbed.support.phrases import listed, moment, whole_hours
 
 _RENEWED = 60.0  # seconds
-
-
-class Facts(Struct, frozen=True, kw_only=True):
-    """What is known when a step is to be taken; `now`, and all times, by the clock of the store.
-
-    `rules`: those that are in force for the release. `looser`: in words, where its own ask for less than those of the
-    release before it. `openings`: who opened it, None where that is not asked. `others`: the other releases of the
-    environment. `evidence`: what was found out just now, beside what the record keeps. `contracted`: the databases that
-    the contract changes. `verify_max_age`: seconds for which a contract takes what `verify` found; 0 for ever.
-    """
-
-    now: float
-    rules: ReleaseRules
-    caller: Identity
-    approvals: Sequence[Approval] = ()
-    openings: Sequence[Opening] | None = None
-    looser: Sequence[str] = ()
-    others: Sequence[Release] = ()
-    evidence: Sequence[Evidence] = ()
-    contracted: Sequence[str] = ()
-    verify_max_age: float = 0.0
 
 
 def gates(release: Release, name: StepName, facts: Facts) -> tuple[Gate, ...]:

@@ -24,7 +24,8 @@ from seedbed.model.release import (
 )
 from seedbed.planning.consents import approve_hint
 from seedbed.planning.people import shown
-from seedbed.planning.release_gates import Facts, gates, require_open, worn_out
+from seedbed.planning.release_facts import Facts
+from seedbed.planning.release_gates import gates, require_open, worn_out
 from seedbed.support.phrases import duration
 
 SILENCE = 30.0  # seconds without a heartbeat, by the store's clock, after which a step may be taken over

@@ -5,7 +5,8 @@ from __future__ import annotations
 from seedbed.documents.release import ReleaseDocument
 from seedbed.model.release import Release
 from seedbed.planning.consents import judged
-from seedbed.planning.release_gates import Facts, gates, opens_at
+from seedbed.planning.release_facts import Facts
+from seedbed.planning.release_gates import gates, opens_at
 from seedbed.planning.releases import choices
 
 

@@ -193,7 +193,7 @@ def _require_approved(
     """
     from seedbed.model.release import Identity
     from seedbed.planning.consents import consents
-    from seedbed.planning.release_gates import Facts
+    from seedbed.planning.release_facts import Facts
     from seedbed.planning.rules_in_force import in_force
     from seedbed.project.rules import declared, rules_for, rules_of
 

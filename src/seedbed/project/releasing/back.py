@@ -20,7 +20,8 @@ from seedbed.project.releasing.claim import Claim, holding
 from seedbed.project.releasing.cost import after_contract
 from seedbed.project.releasing.facts import chosen, facts_of, newest_open, require_open
 from seedbed.project.releasing.former import Return, former, returning, stays
-from seedbed.project.releasing.going import Operator, document_of, failure
+from seedbed.project.releasing.going import document_of, failure
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
 from seedbed.support.phrases import count

@@ -12,7 +12,8 @@ from seedbed.planning.release_gates import gates
 from seedbed.project.releasing import looking
 from seedbed.project.releasing.code import fetched
 from seedbed.project.releasing.facts import Readers, chosen, facts_of, latest, nobody_asked, require_open
-from seedbed.project.releasing.going import CHECK, Operator, document_of
+from seedbed.project.releasing.going import CHECK, document_of
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
 

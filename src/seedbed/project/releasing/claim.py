@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from seedbed.errors import LeaseLost, SeedbedError, Unavailable
 from seedbed.model.release import Evidence, Identity, Release, Step, StepName
 from seedbed.planning import releases
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.releases.store import ReleaseStore
 
 BEAT = 5.0  # seconds between two heartbeats

@@ -13,7 +13,7 @@ from seedbed.model.release import DRILL, Evidence, Release, StepName
 from seedbed.planning.opening import contracted
 from seedbed.planning.releases import tried
 from seedbed.project.releasing.facts import chosen, plans_of
-from seedbed.project.releasing.going import Operator
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
 

@@ -12,7 +12,7 @@ from seedbed.errors import Hint, Refused, UsageError, call
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, READER, Evidence, Identity, Release, StepName
 from seedbed.planning.opening import contracted
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.project.releasing.unpacked import Unpacked
 from seedbed.project.rules import rules_for
 from seedbed.releases.store import ReleaseStore

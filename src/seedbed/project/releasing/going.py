@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
-
-from msgspec import Struct
 
 from seedbed.errors import (
     Command,
@@ -25,25 +22,24 @@ from seedbed.errors import (
     call,
     exit_code,
 )
-from seedbed.execution.stopping import Stop
 from seedbed.model.release import (
     CODE,
     VERIFY,
     Evidence,
-    Identity,
     Release,
     StepName,
 )
-from seedbed.planning.release_gates import Facts, renewed, said
+from seedbed.planning.release_facts import Facts
+from seedbed.planning.release_gates import renewed, said
 from seedbed.project.releasing import commands, looking
 from seedbed.project.releasing.children import Ended
-from seedbed.project.releasing.claim import BEAT, Claim, claimed
+from seedbed.project.releasing.claim import Claim, claimed
 from seedbed.project.releasing.code import fetched
 from seedbed.project.releasing.commands import StepCommand
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.readers import CLOSES, LOOK, OPENS, looked
 from seedbed.project.releasing.snapshots import taken
 from seedbed.project.releasing.unpacked import Unpacked
-from seedbed.releases.store import ReleaseStore
 
 CHECK = "check"  # of evidence
 _VERIFY = "verify"
@@ -57,20 +53,6 @@ _RAISED: dict[ExitCode, type[SeedbedError]] = {
     ExitCode.INTERRUPTED: Interrupted,
     ExitCode.TERMINATED: Interrupted,
 }
-
-
-class Operator(Struct, frozen=True):
-    """Who takes steps, where they are written down, and whom lines about them are told to. `beat`: seconds.
-
-    `files`: where snapshots lie that are files: not with the bundle, which goes when the step ends.
-    """
-
-    store: ReleaseStore
-    who: Identity
-    stop: Stop
-    tell: Callable[[str], None]
-    beat: float = BEAT
-    files: Path | None = None
 
 
 class Steps:

@@ -11,10 +11,12 @@ from msgspec import Struct
 from seedbed.errors import Busy, GateClosed
 from seedbed.execution.stopping import Stop
 from seedbed.model.release import STEPS, Release, StepName
-from seedbed.planning.release_gates import Facts, gates, opens_at
+from seedbed.planning.release_facts import Facts
+from seedbed.planning.release_gates import gates, opens_at
 from seedbed.planning.releases import again, end
 from seedbed.project.releasing.facts import Readers, chosen, facts_of, newest_open, nobody_asked, require_open
-from seedbed.project.releasing.going import Operator, Steps
+from seedbed.project.releasing.going import Steps
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.releases import bundle as bundles
 

@@ -15,14 +15,15 @@ from seedbed.model.environment import Environment
 from seedbed.model.migration import Phase
 from seedbed.model.release import PHASES, Gate, Release
 from seedbed.planning.opening import contracted, in_the_way, may_open, soak_of, steps_of, to_carry_on
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.planning.releases import end
 from seedbed.planning.reviewed import decoded
 from seedbed.planning.rules_in_force import InForce
 from seedbed.planning.shown_release import document
 from seedbed.project.protection import require_databases
 from seedbed.project.releasing import commands, looking
-from seedbed.project.releasing.going import Operator, failure
+from seedbed.project.releasing.going import failure
+from seedbed.project.releasing.operator import Operator
 from seedbed.project.releasing.unpacked import Unpacked, unpacked
 from seedbed.project.rules import rules_before, rules_for
 from seedbed.releases import bundle as bundles

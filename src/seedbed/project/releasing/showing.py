@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seedbed.documents.release import ReleaseDocument, ReleasesDocument
 from seedbed.model.release import Identity, Release
 from seedbed.model.release_rules import usual
-from seedbed.planning.release_gates import Facts
+from seedbed.planning.release_facts import Facts
 from seedbed.planning.shown_release import document
 from seedbed.project.releasing.facts import chosen, facts_of, latest
 from seedbed.project.releasing.unpacked import unpacked

@@ -16,7 +16,7 @@ from seedbed.planning.release_gates import latest
 
 if TYPE_CHECKING:
     from seedbed.project.releasing.facts import Readers
-    from seedbed.project.releasing.going import Operator
+    from seedbed.project.releasing.operator import Operator
     from seedbed.project.releasing.unpacked import Unpacked
 
 _FRESH = 60.0  # seconds for which what a task said does, while gates are waited for

@@ -240,13 +240,19 @@ def titles(document: Document) -> str:
     return json.dumps(document["title"], sort_keys=True)
 
 
-def test_seeds_are_the_people_and_lessons_of_the_other_services(
-    tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
-) -> None:
-    release = Release(tmp_path, opensearch_settings)
+def seeded(root: Path, settings: Mapping[str, str]) -> Release:
+    """Return the service's project with all its migrations applied and its seeds loaded."""
+    release = Release(root, settings)
     release.brings(*(each.name for each in (HERE / "migrations").iterdir()))
     release.run("apply")
     release.run("seed")
+    return release
+
+
+def test_seeds_are_the_people_and_lessons_of_the_other_services(
+    tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
+) -> None:
+    seeded(tmp_path, opensearch_settings)
     found = lessons(client)
     courses = json.loads((HERE.parents[1] / "courses/dynamodb/seeds/fixture/02_lessons.json").read_text())
     assert sorted(map(titles, found.values())) == sorted(map(titles, courses))
@@ -273,9 +279,6 @@ def test_the_volume_is_6000_lessons_with_their_vectors() -> None:
 def test_the_volume_is_loaded_beside_the_seeds(
     tmp_path: Path, opensearch_settings: Mapping[str, str], client: Client
 ) -> None:
-    release = Release(tmp_path, opensearch_settings)
-    release.brings(*(each.name for each in (HERE / "migrations").iterdir()))
-    release.run("apply")
-    release.run("seed")
+    release = seeded(tmp_path, opensearch_settings)
     release.run("seed", "--kind", "volume")
     assert client.call("GET", "/lessons/_count")["count"] == 6010
